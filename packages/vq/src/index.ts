@@ -1,0 +1,27 @@
+export { type Assignment, nearest } from './assignment/nearest.ts'
+export { type Assigned, type Codebook, type CodeInitialiser, normalCodes, uniformCodes } from './codebooks/codebook.ts'
+export { EmaCodebook, type EmaCodebookOptions } from './codebooks/ema.ts'
+export { FreeCodebook, type FreeCodebookOptions } from './codebooks/free.ts'
+export { LinearCodebook, type LinearCodebookOptions } from './codebooks/linear.ts'
+export { type Estimator, estimator, straightThrough, straightThroughWith } from './estimators/estimator.ts'
+export { rotateTo, type RotationOptions, rotationTrick } from './estimators/rotation.ts'
+export { type Clusters, type DataStart, kMeans, type KMeansOptions, kMeansStart } from './initialisation/k-means.ts'
+export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm } from './losses/losses.ts'
+export { methods } from './methods/methods.ts'
+export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
+export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
+export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
+export { vq, type VqOptions } from './methods/vq/vq.ts'
+export { vqEma, type VqEmaOptions } from './methods/vq-ema/vq-ema.ts'
+export { cosine, euclidean, type Metric } from './metric.ts'
+export { type CodebookUsage, measureQuantizer, QuantizationMeter, type QuantizationStatistics } from './metrics.ts'
+export type { CodebookOptions } from './options.ts'
+export {
+  CodebookQuantizer,
+  type CodebookQuantizerParts,
+  type Quantization,
+  type QuantizeOptions,
+  type Quantizer,
+} from './quantizer.ts'
+export { DeadCodes, type DeadCodesOptions } from './revival/dead-codes.ts'
+export { type BoundName, makeBound, type Bound } from './scalar/bounds.ts'

@@ -1,0 +1,33 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { stopGradient } from '@x/core-gpu'
+
+/** What a training step's losses see. */
+export interface LossBatch {
+  /** vectors, `[N, d]` */
+  readonly z: tf.Tensor2D
+  /** the code of each, `[N, d]`, differentiable towards the codebook */
+  readonly q: tf.Tensor2D
+  /** 1 where a vector counts, else 0, `[N]`; null when all count */
+  readonly counts: tf.Tensor1D | null
+}
+
+/** One weighted loss of a quantizer. */
+export type LossTerm = (batch: LossBatch) => tf.Scalar
+
+/** Pulls codes to the vectors that chose them: `weight * mse(sg[z], q)`. arXiv 1711.00937 */
+export function codebookLoss(weight = 1): LossTerm {
+  return ({ z, q, counts }) => tf.mul(weight, meanSquare(stopGradient(z), q, counts))
+}
+
+/** Keeps vectors near their codes: `weight * mse(z, sg[q])`. arXiv 1711.00937 */
+export function commitmentLoss(weight = 0.25): LossTerm {
+  return ({ z, q, counts }) => tf.mul(weight, meanSquare(z, stopGradient(q), counts))
+}
+
+/** Mean of the squared difference over every element that counts. */
+function meanSquare(a: tf.Tensor2D, b: tf.Tensor2D, counts: tf.Tensor1D | null): tf.Scalar {
+  const squared = tf.square(tf.sub(a, b)) // [N, d]
+  if (!counts) return tf.mean(squared)
+  const elements = tf.maximum(tf.mul(tf.sum(counts), a.shape[1]), 1)
+  return tf.div(tf.sum(tf.mul(squared, tf.expandDims(counts, 1))), elements)
+}

@@ -1,0 +1,163 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { key, useBackend, valueAndGradients } from '@x/core-gpu'
+import { checkGradients, expectGolden, expectSame, goldenTensor, goldenValues } from '@x/core-gpu/testing'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { goldenCases } from '../../golden/golden.ts'
+import { makeBound } from '../../scalar/bounds.ts'
+import { mixedRadix } from '../../scalar/mixed-radix.ts'
+import { quantizerConformance } from '../../testing/index.ts'
+import { fsq, type FsqOptions } from './fsq.ts'
+
+const exact = { abs: 0, rel: 0 }
+
+describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
+  beforeAll(async () => void (await useBackend(backend)))
+
+  const examples: FsqOptions[] = [
+    { levels: [5, 4, 3] },
+    { levels: [4, 5], bound: 'tan', codebooks: 2 },
+    { levels: [2, 2, 3], bound: 'symmetric', normalise: true },
+  ]
+  describe.each(examples)('%o', (options) => {
+    const checks = quantizerConformance(fsq, {
+      options: () => options,
+      badOptions: {
+        levels: [[], [1, 4], [3.5], 8, [70000, 70000]],
+        bound: ['none'],
+        codebooks: [0],
+        normalise: ['batch'],
+      },
+      nearest: false,
+    })
+    it.each(checks)('$name', ({ run }) => run())
+  })
+
+  it.each(goldenCases('fsq'))('has the values and gradients of the reference: $id', async (c) => {
+    const levels = c.config['levels'] as number[]
+    const symmetric = c.config['preserve_symmetry'] as boolean
+    const bound = symmetric ? 'symmetric' : 'atanh'
+    const quantizer = fsq({ levels, bound, codebooks: c.config['num_codebooks'] as number })
+    const [z, g] = [tf.variable(goldenTensor(c.inputs['z']!)), goldenTensor(c.inputs['g']!)]
+    const { gradients, metrics } = valueAndGradients({ z }, () => {
+      const { quantized, indices } = quantizer.quantize(z, { training: true })
+      return { loss: tf.sum(tf.mul(g, quantized)), metrics: { quantized, indices } }
+    })
+    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
+    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
+    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
+    await expectGolden('decoded', quantizer.decode(metrics['indices']!), c.expected['decoded']!, c.tolerance)
+    if (c.expected['implicit_codebook'])
+      await expectGolden('codebook', quantizer.codebook(), c.expected['implicit_codebook'], c.tolerance)
+    expect(quantizer.codebookSize).toBe(c.expected['codebook_size'])
+    expect(mixedRadix(levels).basis).toEqual(c.expected['basis'])
+    // Before rounding the reference counts from the middle level, and adds one half in the symmetric form.
+    const position = makeBound(bound, levels).position(tf.reshape(z, [-1, levels.length]))
+    const centred = symmetric
+      ? tf.add(position, 0.5)
+      : tf.sub(
+          position,
+          levels.map((L) => Math.floor(L / 2)),
+        )
+    const wanted = { shape: centred.shape, values: Array.from(goldenValues(c.expected['pre_round']!)) }
+    await expectGolden('pre_round', centred, wanted, c.tolerance)
+  })
+
+  it.each(goldenCases('fsq-tan'))('has the paper’s own bound: $id', async (c) => {
+    const levels = c.config['levels'] as number[]
+    const quantizer = fsq({ levels, bound: 'tan' })
+    const z = goldenTensor(c.inputs['z']!)
+    const middle = levels.map((L) => Math.floor(L / 2))
+    const bound = makeBound('tan', levels)
+    await expectGolden('bounded', tf.sub(bound.position(z), middle), c.expected['bounded']!, c.tolerance)
+    const zero = tf.sub(bound.position(tf.zeros([levels.length])), middle)
+    await expectGolden('bound of zero', zero, c.expected['bound_of_zero']!, { abs: 2e-6, rel: 0 })
+    const { quantized, indices } = quantizer.quantize(z)
+    await expectGolden('quantized', quantized, c.expected['quantized']!, c.tolerance)
+    await expectGolden('indices', indices, c.expected['indices']!, exact)
+  })
+
+  it('has the gradient of the bound without the rounding', async () => {
+    const z = key(3).normal([6, 3])
+    for (const bound of ['atanh', 'tan', 'symmetric'] as const) {
+      const form = makeBound(bound, [8, 5, 3])
+      await checkGradients(({ x }) => form.value(form.position(x)), { x: z })
+      const quantizer = fsq({ levels: [8, 5, 3], bound })
+      const [smooth, rounded] = [
+        tf.grad((x: tf.Tensor) => tf.sum(form.value(form.position(x))))(z),
+        tf.grad((x: tf.Tensor) => tf.sum(quantizer.quantize(x).quantized))(z),
+      ]
+      const [a, b] = [await smooth.data(), await rounded.data()]
+      a.forEach((value, i) => expect(b[i]).toBeCloseTo(value, 5))
+      tf.dispose([smooth, rounded])
+    }
+    z.dispose()
+  })
+
+  it('keeps every index in range far out and with very many levels', async () => {
+    for (const levels of [
+      [1201, 3],
+      [8, 8],
+      [3000, 2001],
+    ]) {
+      const quantizer = fsq({ levels })
+      const z = tf.tensor2d([
+        [20, 20],
+        [-20, -20],
+        [1e6, -1e6],
+        [-1e6, 1e6],
+      ])
+      const { indices, quantized, loss } = quantizer.quantize(z)
+      const decoded = quantizer.decode(indices)
+      expect(Math.max(...(await indices.data()))).toBe(quantizer.codebookSize - 1)
+      expect(Math.min(...(await indices.data()))).toBe(0)
+      await expectSame('decoded', { decoded }, { decoded: quantized })
+      tf.dispose([z, indices, quantized, loss, decoded])
+    }
+  })
+
+  it('numbers its codes without loss, beyond what float32 can count', async () => {
+    const levels = [1000, 1000, 1000]
+    const radix = mixedRadix(levels)
+    const numbers = [0, 2 ** 24 + 1, 2 ** 29 + 12345, 999_999_999]
+    const digits = radix.decode(tf.tensor1d(numbers, 'int32'))
+    expect(Array.from(await radix.encode(digits).data())).toEqual(numbers)
+    expect(() => mixedRadix([65536, 65536])).toThrow(/^levels/)
+  })
+
+  it('mixed radix numbers and digits are one to one', async () => {
+    const lists = fc.array(fc.integer({ min: 2, max: 9 }), { minLength: 1, maxLength: 5 })
+    await fc.assert(
+      fc.asyncProperty(lists, async (levels) => {
+        const radix = mixedRadix(levels)
+        const all = tf.range(0, Math.min(radix.size, 500), 1, 'int32')
+        const digits = radix.decode(all)
+        const back = radix.encode(digits)
+        expect(await back.data()).toEqual(await all.data())
+        expect(await tf.min(tf.sub(levels, digits)).array()).toBeGreaterThanOrEqual(1)
+        tf.dispose([all, digits, back])
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  it('is saved from saturation by normalising its input', async () => {
+    const z = key(1).normal([2000, 2], { mean: 30, standardDeviation: 4 })
+    const used = async (options: FsqOptions): Promise<number> => {
+      const quantizer = fsq(options)
+      for (let step = 0; step < 80; step++) tf.dispose(quantizer.quantize(z, { training: true }))
+      const { indices, ...rest } = quantizer.quantize(z)
+      const codes = new Set(await indices.data()).size
+      tf.dispose([indices, rest])
+      quantizer.dispose()
+      return codes / 64
+    }
+    expect(await used({ levels: [8, 8] })).toBeLessThan(0.05)
+    expect(await used({ levels: [8, 8], normalise: true })).toBeGreaterThan(0.9)
+    z.dispose()
+  })
+
+  it('refuses two levels where the bound has no place for them', () => {
+    expect(() => fsq({ levels: [2, 4] })).toThrow(/^bound/)
+  })
+})

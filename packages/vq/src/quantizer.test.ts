@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { key, type Key, useBackend } from '@x/core-gpu'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { normalCodes } from './codebooks/codebook.ts'
+import { fsq, methods, rotation, simvq, vq, vqEma } from './index.ts'
+import type { Quantizer } from './quantizer.ts'
+
+const make: Record<string, (k: Key) => Quantizer> = {
+  'vq/fsq': () => fsq({ levels: [5, 5, 4, 3] }),
+  'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
+  'vq/vq': (k) => vq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+}
+
+it('every method is listed once, and tried here', () => {
+  expect(methods.map((method) => method.id).sort()).toEqual(Object.keys(make))
+})
+
+describe.each(['cpu', 'wasm'] as const)('quantizers on %s', (backend) => {
+  beforeAll(async () => void (await useBackend(backend)))
+
+  describe.each(Object.entries(make))('%s', (_, create) => {
+    it('treats every vector alike, whatever stands beside it', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: 40 }), async (seed, n) => {
+          const [makeKey, dataKey, orderKey] = key(seed).split(3) as [Key, Key, Key]
+          const quantizer = create(makeKey)
+          const z = dataKey.normal<tf.Rank.R2>([n, 4])
+          const order = orderKey.permutation(n)
+          const shuffled = tf.gather(z, tf.tensor1d(order, 'int32'))
+          const [a, b] = [quantizer.quantize(z), quantizer.quantize(shuffled)]
+          const [first, second] = [await a.indices.data(), await b.indices.data()]
+          expect(Array.from(second)).toEqual(Array.from(order, (i) => first[i]))
+          quantizer.dispose()
+          tf.dispose([z, shuffled, a, b])
+        }),
+        { numRuns: 15 },
+      )
+    })
+
+    it('gives codes back as they are', async () => {
+      const quantizer = create(key(3))
+      const codes = tf.tidy(() => quantizer.decode(tf.range(0, 32, 1, 'int32')))
+      const book = tf.tidy(() => tf.slice(quantizer.codebook(), 0, 32))
+      expect(await codes.data()).toEqual(await book.data())
+      tf.dispose([codes, book])
+      quantizer.dispose()
+    })
+
+    it('takes no vectors at all', () => {
+      const quantizer = create(key(4))
+      const z = tf.zeros([0, 4])
+      const { quantized, indices, loss } = quantizer.quantize(z)
+      expect(quantized.shape).toEqual([0, 4])
+      expect(indices.shape).toEqual([0])
+      tf.dispose([z, quantized, indices, loss])
+      quantizer.dispose()
+    })
+  })
+
+  it('holds far less than vectors times codes while it quantizes', () => {
+    const quantizer = vq({ dim: 8, codebookSize: 4096, init: normalCodes })
+    const z = key(5).normal([4096, 8])
+    const bytes = peakBytes(() => tf.dispose(quantizer.quantize(z)))
+    // 4096 x 4096 float32 would be 64 MiB.
+    expect(bytes).toBeLessThan(16 * 2 ** 20)
+    z.dispose()
+    quantizer.dispose()
+  })
+})
+
+/** The most that is allocated at once during a call, beyond what was before. */
+function peakBytes(run: () => void): number {
+  const before = tf.memory().numBytes
+  let peak = before
+  const engine = tf.engine()
+  const original = engine.runKernel.bind(engine)
+  engine.runKernel = ((...call: Parameters<typeof original>) => {
+    const result = original(...call)
+    peak = Math.max(peak, tf.memory().numBytes)
+    return result
+  }) as typeof engine.runKernel
+  try {
+    run()
+  } finally {
+    Reflect.deleteProperty(engine, 'runKernel')
+  }
+  return peak - before
+}

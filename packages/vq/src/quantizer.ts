@@ -1,0 +1,176 @@
+import * as tf from '@tensorflow/tfjs-core'
+import {
+  BaseModule,
+  type Key,
+  lookup,
+  type Module,
+  requireFinite,
+  requireLastDimension,
+  requireShape,
+  stopGradient,
+  variable,
+} from '@x/core-gpu'
+import { type Assignment, nearest } from './assignment/nearest.ts'
+import type { Codebook } from './codebooks/codebook.ts'
+import { type Estimator, straightThrough } from './estimators/estimator.ts'
+import { decodeRows, hideMasked, requireIndices } from './indices.ts'
+import type { DataStart } from './initialisation/k-means.ts'
+import type { LossTerm } from './losses/losses.ts'
+import { euclidean, type Metric } from './metric.ts'
+import type { DeadCodes } from './revival/dead-codes.ts'
+
+export interface QuantizeOptions {
+  /** whether this is a training step: losses are computed, and codebooks that learn by counting do so; default false */
+  readonly training?: boolean
+  /** needed in training by parts that draw (k-means start, dead-code replacement, noise) */
+  readonly key?: Key
+  /** `[...]`, true or 1 where a vector counts; the others get index -1 and zeros, and no say in losses or learning */
+  readonly mask?: tf.Tensor
+}
+
+export type Quantization = {
+  /** the codes' values with an estimated gradient towards `z`, `[..., d]` */
+  readonly quantized: tf.Tensor
+  /** int32, `[...]`; with several codebooks `[..., c]` */
+  readonly indices: tf.Tensor
+  /** what to add to the objective: the sum of `terms`; 0 outside training */
+  readonly loss: tf.Scalar
+  /** each loss by name, weighted */
+  readonly terms: Record<string, tf.Scalar>
+}
+
+/** What every quantizer of this package does. */
+export interface Quantizer extends Module {
+  /** size of the vectors' last dimension */
+  readonly dim: number
+  /** codes in each codebook */
+  readonly codebookSize: number
+  /** indices per vector */
+  readonly codebooks: number
+  /**
+   * Replaces each vector by a code.
+   * @param z `[..., d]`
+   * @throws RangeError when the last dimension is not `dim`, or `z` holds NaN or Infinity (on backends that can be read
+   * synchronously; elsewhere they pass through to the loss)
+   */
+  quantize(z: tf.Tensor, options?: QuantizeOptions): Quantization
+  /**
+   * Looks codes up: `decode(quantize(z).indices)` equals `quantize(z).quantized`.
+   * @param indices int32, `[...]`; with several codebooks `[..., c]`; -1 decodes to zeros
+   * @returns `[..., d]`
+   * @throws RangeError for an index out of range
+   */
+  decode(indices: tf.Tensor): tf.Tensor
+  /** @returns the codes as they are used, `[K, d]` */
+  codebook(): tf.Tensor2D
+}
+
+/** The parts that make a codebook quantizer. */
+export interface CodebookQuantizerParts {
+  readonly codebook: Codebook
+  /** which code a vector takes; default: the nearest */
+  readonly assign?: Assignment
+  /** how the gradient passes the choice; default: straight through */
+  readonly estimate?: Estimator
+  /** the space vectors and codes live in; default: euclidean */
+  readonly metric?: Metric
+  /** what a training step adds to the objective */
+  readonly losses: Readonly<Record<string, LossTerm>>
+  /** how codes are placed when the first training batch is seen; default: they stay as they were made */
+  readonly start?: DataStart
+  /** what becomes of codes that nothing chooses; default: nothing */
+  readonly revive?: DeadCodes | undefined
+}
+
+/**
+ * The engine: codebook x assignment x estimator x losses, with the codebook's own learning.
+ *
+ * A training step quantizes with the codes as they are, and only then lets the codebook learn from what was assigned.
+ */
+export class CodebookQuantizer extends BaseModule implements Quantizer {
+  readonly dim: number
+  readonly codebookSize: number
+  readonly codebooks = 1
+  readonly codes: Codebook
+  readonly revive?: DeadCodes | undefined
+  /** 1 once a data start has happened; there only where one is asked for */
+  readonly started?: tf.Variable
+  readonly #assign: Assignment
+  readonly #estimate: Estimator
+  readonly #metric: Metric
+  readonly #losses: Readonly<Record<string, LossTerm>>
+  readonly #start: DataStart | undefined
+  #waiting: boolean
+
+  constructor(parts: CodebookQuantizerParts) {
+    super()
+    this.dim = parts.codebook.dim
+    this.codebookSize = parts.codebook.size
+    this.codes = parts.codebook
+    this.#assign = parts.assign ?? nearest
+    this.#estimate = parts.estimate ?? straightThrough
+    this.#metric = parts.metric ?? euclidean
+    this.#losses = parts.losses
+    this.#start = parts.start
+    this.#waiting = parts.start !== undefined
+    if (parts.revive) this.revive = parts.revive
+    if (parts.start) this.started = variable(tf.scalar(0), { trainable: false })
+  }
+
+  quantize(z: tf.Tensor, options: QuantizeOptions = {}): Quantization {
+    requireLastDimension('z', z, this.dim)
+    const { training = false, key, mask } = options
+    const lead = z.shape.slice(0, -1)
+    if (mask) requireShape('mask', mask, lead)
+    return tf.tidy(() => {
+      const rows = this.#metric.project(tf.reshape<tf.Rank.R2>(z, [-1, this.dim])) // [N, d]
+      requireFinite('z', rows)
+      const counts = mask ? tf.reshape<tf.Rank.R1>(tf.cast(mask, 'float32'), [-1]) : null // [N], 0 or 1
+      if (training && this.#waiting) this.#startFrom(rows, key)
+
+      const codes = this.codes.codes() // [K, d]
+      const chosen = this.#assign(rows, codes) // [N]
+      const q = lookup(codes, chosen) as tf.Tensor2D // [N, d]
+      const terms = training ? this.#terms({ z: rows, q, counts }) : {}
+      const value = tf.reshape(this.#estimate(rows, q), z.shape) // [..., d]
+      const { quantized, indices } = hideMasked(value, tf.reshape(chosen, lead), mask)
+      if (training) {
+        const assigned = { z: stopGradient(rows), indices: tf.reshape<tf.Rank.R1>(indices, [-1]) }
+        this.codes.learn?.(assigned)
+        this.revive?.replace(this.codes, assigned, key)
+      }
+      return {
+        quantized,
+        indices,
+        loss: Object.values(terms).reduce<tf.Scalar>((sum, term) => tf.add(sum, term), tf.scalar(0)),
+        terms,
+      }
+    })
+  }
+
+  decode(indices: tf.Tensor): tf.Tensor {
+    requireIndices('indices', indices, this.codebookSize)
+    return tf.tidy(() => decodeRows(this.codes.codes(), indices))
+  }
+
+  codebook(): tf.Tensor2D {
+    return tf.tidy(() => this.codes.codes())
+  }
+
+  override load(state: Record<string, tf.Tensor>): void {
+    super.load(state)
+    if (this.started) this.#waiting = this.started.dataSync()[0] === 0
+  }
+
+  #terms(batch: Parameters<LossTerm>[0]): Record<string, tf.Scalar> {
+    return Object.fromEntries(Object.entries(this.#losses).map(([name, term]) => [name, term(batch)]))
+  }
+
+  #startFrom(rows: tf.Tensor2D, key: Key | undefined): void {
+    if (!this.codes.place) throw new TypeError('start: this codebook cannot be placed from data')
+    const { means, counts } = this.#start!(rows, this.codebookSize, this.#metric, key)
+    this.codes.place(means, counts)
+    this.started!.assign(tf.scalar(1))
+    this.#waiting = false
+  }
+}

@@ -1,0 +1,1 @@
+export { quantizerConformance, type QuantizerExample } from './quantizer-conformance.ts'
