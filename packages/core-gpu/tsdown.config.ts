@@ -1,11 +1,15 @@
 import { defineConfig } from 'tsdown'
 
 export default defineConfig({
-  entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts' },
+  // gradients.js is a file of its own: it alone has side effects.
+  entry: { index: 'src/index.ts', gradients: 'src/gradients.ts', 'testing/index': 'src/testing/index.ts' },
   format: ['esm'],
   dts: true,
   platform: 'neutral',
-  // tfjs-core's gradient registry is reachable only through extension-less imports that plain Node refuses: bundle it.
-  noExternal: [/register_all_gradients/],
+  deps: {
+    // tfjs-core's gradients register themselves only through extension-less imports that plain Node refuses.
+    alwaysBundle: [/register_all_gradients/],
+    onlyBundle: false,
+  },
   publint: false,
 })

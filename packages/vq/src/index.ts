@@ -1,3 +1,5 @@
+// What every use of this package needs from the core.
+export { key, type Key, useBackend } from '@x/core-gpu'
 export { type Assignment, nearest } from './assignment/nearest.ts'
 export { type Assigned, type Codebook, type CodeInitialiser, normalCodes, uniformCodes } from './codebooks/codebook.ts'
 export { EmaCodebook, type EmaCodebookOptions } from './codebooks/ema.ts'
