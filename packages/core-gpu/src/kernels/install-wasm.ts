@@ -1,0 +1,112 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { KernelSet } from '../backends/device.ts'
+import type { AdamWOptions } from './adamw/adamw.ts'
+import { adamwWasm } from './adamw/wasm.ts'
+import { type ConvAttributes, convGeometry } from './conv2d-gradients/geometry.ts'
+import { filterGradientWasm, inputGradientWasm } from './conv2d-gradients/wasm.ts'
+import { depthwiseGradientWasm } from './depthwise-gradients/wasm.ts'
+import { identityWasm } from './identity/wasm.ts'
+import { gatherRowsWasm } from './lookup/wasm.ts'
+import { gemmActivations, matMulWasm } from './matmul/wasm.ts'
+import { installMissingKernels } from './missing-kernels.ts'
+import { nearestCodeWasm } from './nearest-code/wasm.ts'
+import { type Build, type Pack, packFor } from './pack.ts'
+import { avgPoolGrad, maxPoolGradCpu } from './pool-gradients/pool-gradients.ts'
+import { replaceKernel, restoreKernels, stockKernel } from './registry.ts'
+import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
+import { segmentSumCpu } from './segment-sum/cpu.ts'
+import { segmentSumWasm } from './segment-sum/wasm.ts'
+
+type Inputs = Record<string, tf.Tensor>
+type PackKernel = (pack: Pack, inputs: Inputs, attributes: Record<string, unknown>) => tf.TensorInfo | tf.TensorInfo[]
+
+const packKernels: Record<string, PackKernel> = {
+  [tf.BatchMatMul]: (pack, { a, b }, { transposeA, transposeB }) =>
+    matMulWasm(pack, a!, b!, transposeA === true, transposeB === true),
+
+  [tf._FusedMatMul]: (pack, { a, b, bias }, { transposeA, transposeB, activation, leakyreluAlpha }) =>
+    matMulWasm(pack, a!, b!, transposeA === true, transposeB === true, {
+      ...(bias && { bias }),
+      activation: gemmActivations[activation as string]!,
+      slope: leakyreluAlpha as number,
+    }),
+
+  [tf.Conv2DBackpropFilter]: (pack, { x, dy }, attributes) =>
+    filterGradientWasm(pack, x!, dy!, convGeometry(x!.shape, attributes['filterShape'] as number[], conv(attributes))),
+
+  [tf.Conv2DBackpropInput]: (pack, { dy, filter }, attributes) =>
+    inputGradientWasm(
+      pack,
+      dy!,
+      filter!,
+      convGeometry(attributes['inputShape'] as number[], filter!.shape, conv(attributes)),
+    ),
+
+  [tf.DepthwiseConv2dNativeBackpropFilter]: (pack, { x, dy }, attributes) => {
+    const info = convGeometry(x!.shape, attributes['filterShape'] as number[], conv(attributes), true)
+    return depthwiseGradientWasm(pack, 'filter', x!, dy!, info)
+  },
+
+  [tf.DepthwiseConv2dNativeBackpropInput]: (pack, { dy, filter }, attributes) => {
+    const info = convGeometry(attributes['inputShape'] as number[], filter!.shape, conv(attributes), true)
+    return depthwiseGradientWasm(pack, 'input', filter!, dy!, info)
+  },
+
+  [tf.UnsortedSegmentSum]: (pack, { x, segmentIds }, attributes) =>
+    x!.dtype === 'float32'
+      ? segmentSumWasm(pack, x!, segmentIds!, attributes['numSegments'] as number)
+      : segmentSumCpu({ x: x!, segmentIds: segmentIds! }, attributes, pack.backend),
+
+  XAdamW: (pack, { parameter, gradient, firstMoment, secondMoment }, attributes) =>
+    adamwWasm(
+      pack,
+      { parameter: parameter!, gradient: gradient!, firstMoment: firstMoment!, secondMoment: secondMoment! },
+      attributes as unknown as AdamWOptions,
+    ),
+  XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
+  XNearestCode: (pack, { x, codebook }) => nearestCodeWasm(pack, x!, codebook!),
+}
+
+// What stays with the stock kernel: element types and activations that the pack does not have.
+const declined: Record<string, (inputs: Inputs, attributes: Record<string, unknown>) => boolean> = {
+  [tf.BatchMatMul]: ({ a, b }) => a!.dtype !== 'float32' || b!.dtype !== 'float32',
+  [tf._FusedMatMul]: ({ a, b, bias }, { activation, transposeB }) =>
+    a!.dtype !== 'float32' ||
+    b!.dtype !== 'float32' ||
+    !((activation as string) in gemmActivations) ||
+    (bias !== undefined &&
+      bias !== null &&
+      (bias.shape.length !== 1 || bias.shape[0] !== b!.shape.at(transposeB ? -2 : -1))),
+  [tf.Conv2DBackpropInput]: (_, { dataFormat }) => dataFormat === 'NCHW',
+}
+
+/** Registers the kernels of the wasm backend: own ones, as far as there is a build of the pack, and plain ones for what is missing. */
+export function installWasmKernels(kernels: KernelSet, build: Build | null): void {
+  restoreKernels('wasm')
+  // Also beside stock kernels: to tfjs's own leak check, what their copying Identity saves for a gradient is a leak.
+  replaceKernel('wasm', tf.Identity, identityWasm)
+  if (kernels === 'own') {
+    replaceKernel('wasm', tf.AvgPoolGrad, avgPoolGrad('wasm'))
+    replaceKernel('wasm', tf.MaxPoolGrad, maxPoolGradCpu)
+    replaceKernel('wasm', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
+    replaceKernel('wasm', tf.ResizeNearestNeighborGrad, resizeNearestNeighborGradCpu)
+  }
+  if (build !== null) {
+    for (const [kernelName, kernel] of Object.entries(packKernels)) installPackKernel(kernelName, kernel, build)
+  }
+  installMissingKernels('wasm')
+}
+
+function installPackKernel(kernelName: string, kernel: PackKernel, build: Build): void {
+  const decline = declined[kernelName]
+  const stock = decline && stockKernel('wasm', kernelName)
+  replaceKernel('wasm', kernelName, (inputs, attributes, backend) =>
+    decline?.(inputs, attributes)
+      ? stock!.kernelFunc({ inputs, attrs: attributes as tf.NamedAttrMap, backend })
+      : kernel(packFor(backend, build), inputs, attributes),
+  )
+}
+
+function conv(attributes: Record<string, unknown>): ConvAttributes {
+  return attributes as unknown as ConvAttributes
+}
