@@ -31,11 +31,15 @@ const machineA = environment('aaaa1111', 'Example CPU A')
 const machineB = environment('bbbb2222', 'Example CPU B')
 
 function spec(task: string, method: string, seed: number, more: Partial<RunSpec> = {}): RunSpec {
-  const params = method === 'fsq' ? { levels: [8, 8, 8], input: 'normalised' } : { codebookSize: 512 }
+  const params: RunSpec['params'] =
+    method === 'fsq' ? { levels: [8, 8, 8], input: 'normalised' } : { codebookSize: 512 }
   return { task, family: 'vq', method, params, seed, backend: 'wasm', quick: false, version: 'f00dfeed', ...more }
 }
 
-function base(run: RunSpec, where: Environment): Pick<Result, 'format' | 'key' | 'run' | 'environment' | 'startedAt' | 'seconds'> {
+function base(
+  run: RunSpec,
+  where: Environment,
+): Pick<Result, 'format' | 'key' | 'run' | 'environment' | 'startedAt' | 'seconds'> {
   const startedAt = '2026-01-02T03:04:05.000Z'
   return { format: 1, key: runKey(run, where.machineId), run, environment: where, startedAt, seconds: 12.5 }
 }
@@ -64,13 +68,29 @@ function digitsResult(method: string, seed: number, where: Environment, more: Pa
       },
     },
     curves: {
-      reconstruction: curve('reconstruction of held-out digits', 'mse', (step) => (error + 0.2 * Math.exp(-step / 250)) * wave(step)),
-      usage: curve('codes used on held-out digits', 'fraction', (step) => Math.min(1, usage * (1 - 0.8 * Math.exp(-step / 400)) * wave(step))),
+      reconstruction: curve(
+        'reconstruction of held-out digits',
+        'mse',
+        (step) => (error + 0.2 * Math.exp(-step / 250)) * wave(step),
+      ),
+      usage: curve('codes used on held-out digits', 'fraction', (step) =>
+        Math.min(1, usage * (1 - 0.8 * Math.exp(-step / 400)) * wave(step)),
+      ),
       perplexity: curve('perplexity', 'codes', (step) => 800 * usage * (1 - 0.9 * Math.exp(-step / 500)) * wave(step)),
     },
     artifacts: [
-      { title: 'Held-out digits, and below them their reconstructions', file: `${method}-s${seed}-digits.png`, kind: 'image', private: true },
-      { title: 'Patterns, and below them their reconstructions', file: `${method}-s${seed}-patterns.png`, kind: 'image', private: false },
+      {
+        title: 'Held-out digits, and below them their reconstructions',
+        file: `${method}-s${seed}-digits.png`,
+        kind: 'image',
+        private: true,
+      },
+      {
+        title: 'Patterns, and below them their reconstructions',
+        file: `${method}-s${seed}-patterns.png`,
+        kind: 'image',
+        private: false,
+      },
     ],
     facts: { data: 'patterns', heldOut: 2000 },
   }
