@@ -1,0 +1,7 @@
+import type { Task } from './define-task.ts'
+import { trainingStep } from './tasks/core/training-step/training-step.ts'
+import { codebook } from './tasks/vq/codebook/codebook.ts'
+import { digits } from './tasks/vq/digits/digits.ts'
+
+/** Every task of the project. */
+export const tasks: readonly Task[] = [digits, codebook, trainingStep]

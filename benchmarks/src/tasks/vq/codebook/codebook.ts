@@ -1,0 +1,33 @@
+import { defineTask, type Task } from '../../../define-task.ts'
+
+const means = [1, 0, 3]
+
+/** Codebooks alone, without an encoder: which of them reach a cloud of points that lies off the origin? */
+export const codebook: Task = defineTask({
+  id: 'vq/codebook',
+  family: 'vq',
+  title: 'A codebook meets a cloud of points',
+  summary:
+    'Codes learn a normal cloud in 8 dimensions with a given mean; there is no encoder to adapt, so only the codebook counts.',
+  methods: {
+    vq: means.map((mean) => ({ mean, codebookSize: 256 })),
+    simvq: [true, false].flatMap((bias) => means.map((mean) => ({ mean, codebookSize: 256, bias }))),
+  },
+  backends: ['wasm', 'tensorflow'],
+  metrics: {
+    usage: { title: 'codes used', unit: 'fraction', better: 'higher' },
+    perplexity: { title: 'perplexity', unit: 'codes', better: 'higher' },
+    quantizationError: { title: 'quantization error', unit: 'squared distance', better: 'lower' },
+    relativeError: { title: 'relative error', unit: 'fraction', better: 'lower' },
+  },
+  seeds: 3,
+  timing: false,
+  sources: [
+    'packages/core-gpu/assembly',
+    'packages/core-gpu/src',
+    'packages/vq/src',
+    'benchmarks/src/open-backend.ts',
+    'benchmarks/src/tasks/vq/codebook',
+  ],
+  run: async (context) => (await import('./train-codebook.ts')).trainCodebook(context),
+})

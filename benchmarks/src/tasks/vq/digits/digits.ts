@@ -1,0 +1,41 @@
+import { defineTask, type Task } from '../../../define-task.ts'
+
+const codebook = { codebookSize: 512 }
+
+/** Autoencoders of digits that differ in their quantizer alone. */
+export const digits: Task = defineTask({
+  id: 'vq/digits',
+  family: 'vq',
+  title: 'Digits through 8 codes',
+  summary:
+    'The same small autoencoder learns handwritten digits (MNIST-10k subset) with each quantizer; figures are counted on held-out digits.',
+  methods: {
+    vq: [codebook],
+    'vq-ema': [codebook],
+    rotation: [codebook],
+    simvq: [codebook],
+    fsq: [
+      { levels: [8, 8, 8], input: 'normalised' },
+      { levels: [8, 8, 8], input: 'raw' },
+    ],
+  },
+  backends: ['wasm', 'tensorflow'],
+  metrics: {
+    reconstruction: { title: 'reconstruction', unit: 'mse', better: 'lower' },
+    usage: { title: 'codes used', unit: 'fraction', better: 'higher' },
+    perplexity: { title: 'perplexity', unit: 'codes', better: 'higher' },
+    quantizationError: { title: 'quantization error', unit: 'squared distance', better: 'lower' },
+    relativeError: { title: 'relative error', unit: 'fraction', better: 'lower' },
+    stepTime: { title: 'training step', unit: 'ms', better: 'lower' },
+  },
+  seeds: 3,
+  timing: false,
+  sources: [
+    'packages/core-gpu/assembly',
+    'packages/core-gpu/src',
+    'packages/vq/src',
+    'benchmarks/src/open-backend.ts',
+    'benchmarks/src/tasks/vq/digits',
+  ],
+  run: async (context) => (await import('./train-digits.ts')).trainDigits(context),
+})
