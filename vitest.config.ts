@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
@@ -19,6 +19,8 @@ const shared = { setupFiles: ['tests/setup.ts'], testTimeout: 60_000, hookTimeou
 
 export default defineConfig({
   test: {
+    // By itself vitest leaves one core idle.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         resolve,
@@ -51,7 +53,6 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
         },
       },
     ],

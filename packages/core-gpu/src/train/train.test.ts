@@ -176,6 +176,15 @@ describe('train', () => {
     expect(decodeSafetensors(store.bytes!).metadata.step).toBe('5')
   })
 
+  it('hears what happens outside, though its steps wait for nothing', async () => {
+    const controller = new AbortController()
+    const run = makeRun({ steps: 1_000_000, signal: controller.signal })
+    setTimeout(() => controller.abort(), 60)
+    const { step, reason } = await train(run.net, run.options)
+    expect(reason).toBe('aborted')
+    expect(step).toBeGreaterThan(0)
+  })
+
   it('leaves Ctrl-C alone without a checkpoint, or when told to', async () => {
     const during: number[] = []
     const onStep = (): void => void during.push(process.listenerCount('SIGINT'))

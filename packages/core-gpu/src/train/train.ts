@@ -10,6 +10,7 @@ import { type CheckpointStore, fileStore, readCheckpoint, writeCheckpoint } from
 import { firstNonFinite } from './first-non-finite.ts'
 import { nodeProcess, onFirstInterrupt } from './interrupt.ts'
 import { NonFiniteError } from './non-finite-error.ts'
+import { pauser } from './pauser.ts'
 import { ProgressClock, type ProgressEvent, progressReporter } from './progress.ts'
 
 /** The step that data or a loss is wanted for. */
@@ -104,11 +105,13 @@ export async function train<Batch extends tf.TensorContainer>(
   const release = handleInterrupt ? onFirstInterrupt(() => (interrupted = true)) : () => {}
   const reporter = progressReporter(progress)
   const clock = new ProgressClock(steps, step)
+  const pause = pauser()
   try {
     while (step < steps && !stopped()) {
       last = await trainStep(module, options, step)
       step += 1
       await onStep?.(last)
+      await pause()
       reporter.step(clock.event(step, last.loss))
       if (store && step % checkpoint!.every === 0) {
         await writeCheckpoint(store, state, step)

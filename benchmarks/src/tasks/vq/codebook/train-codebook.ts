@@ -1,4 +1,3 @@
-import { setImmediate as otherWork } from 'node:timers/promises'
 import * as tf from '@tensorflow/tfjs-core'
 import { AdamW, type Key, key, train } from '@x/core-gpu'
 import { measureQuantizer, type Quantizer, simvq, vq } from '@x/vq'
@@ -35,10 +34,9 @@ export async function trainCodebook({ run, signal, progress }: TaskContext): Pro
     signal,
     data: ({ key }) => tf.tidy(() => tf.gather(points, key.integers<tf.Rank.R1>([batchSize], { high: trainPoints }))),
     loss: (z, { key }) => quantizer.quantize(z, { training: true, key }).loss,
-    onStep: async ({ step, loss }) => {
+    onStep: ({ step, loss }) => {
       losses.push(loss)
       progress((step + 1) / steps, `loss ${loss.toFixed(4)}`)
-      await otherWork()
     },
   })
   signal.throwIfAborted()

@@ -11,7 +11,7 @@ export const digits: Task = defineTask({
     'The same small autoencoder learns handwritten digits (MNIST-10k subset) with each quantizer; figures are counted on held-out digits.',
   methods: {
     vq: [codebook],
-    'vq-ema': [codebook],
+    'vq-ema': [{ ...codebook, start: 'k-means', deadCodes: 'replaced' }, codebook],
     rotation: [codebook],
     simvq: [codebook],
     fsq: [

@@ -7,7 +7,14 @@ const dim = 8
 /** Makes the quantizer of a method, everything but its parameters at the package's defaults. */
 const makers: Record<string, (params: RunSpec['params'], key: Key) => Quantizer> = {
   vq: (params, key) => vq({ dim, codebookSize: Number(params.codebookSize), key }),
-  'vq-ema': (params, key) => vqEma({ dim, codebookSize: Number(params.codebookSize), key }),
+  'vq-ema': (params, key) =>
+    vqEma({
+      dim,
+      codebookSize: Number(params.codebookSize),
+      kMeans: params.start === 'k-means' ? {} : undefined,
+      deadCodes: params.deadCodes === 'replaced' ? { threshold: 0.1 } : undefined,
+      key,
+    }),
   rotation: (params, key) => rotation({ dim, codebookSize: Number(params.codebookSize), key }),
   simvq: (params, key) => simvq({ dim, codebookSize: Number(params.codebookSize), key }),
   fsq: (params) => fsq({ levels: params.levels as number[], normalise: params.input === 'normalised' }),
