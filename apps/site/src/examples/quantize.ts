@@ -1,5 +1,4 @@
-import { key, useBackend } from '@x/core-gpu'
-import { simvq } from '@x/vq'
+import { key, simvq, useBackend } from '@x/vq'
 
 await useBackend() // the best one here: native TensorFlow, WebGPU or WebAssembly
 const quantizer = simvq({ dim: 64, codebookSize: 1024 })

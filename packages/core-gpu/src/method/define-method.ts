@@ -48,16 +48,19 @@ export function defineMethod<Options, Checked, Made>(
 /** Reads options by a schema: defaults filled in, the first fault thrown. */
 export function checkOptions<Input, Checked>(schema: OptionsSchema<Input, Checked>, options: Input): Checked {
   const read = v.safeParse(schema, options, { abortEarly: true })
-  if (!read.success) throw faultOf(read.issues[0])
+  if (!read.success) throw faultOf(read.issues[0], schema)
   const unknown = Object.keys(options as object).find((name) => !(name in schema.entries))
   if (unknown !== undefined)
     throw new TypeError(`${unknown}: no such option; known are ${Object.keys(schema.entries).join(', ')}`)
   return read.output as Checked
 }
 
-function faultOf(issue: v.BaseIssue<unknown>): TypeError | RangeError {
-  const name = issue.path?.map((step) => String(step.key)).join('.') ?? 'options'
-  const wanted = issue.expected ?? issue.message
-  const message = `${name}: expected ${wanted}, got ${describeValue(issue.input)}`
+function faultOf(issue: v.BaseIssue<unknown>, schema: v.ObjectSchema<v.ObjectEntries, undefined>): Error {
+  const path = issue.path?.map((step) => String(step.key)) ?? []
+  const name = path.join('.') || 'options'
+  if (issue.expected === 'never') return new TypeError(`${name}: no such option`)
+  // Of an option that is missing the schema says only that its name is; what belongs there is more help.
+  const missing = path.length === 1 && issue.type === 'object' ? schema.entries[path[0]!]?.expects : undefined
+  const message = `${name}: expected ${missing ?? issue.expected ?? issue.message}, got ${describeValue(issue.input)}`
   return issue.kind === 'schema' ? new TypeError(message) : new RangeError(message)
 }

@@ -3,7 +3,7 @@ import type { Key } from '../random/key.ts'
 
 /** A whole number of at least `least`. */
 export function integer(least: number): v.GenericSchema<number> {
-  return v.pipe(v.number(), v.integer(), v.minValue(least))
+  return v.pipe(v.number(), v.integer('a whole number'), v.minValue(least))
 }
 
 /** A number from `least` to `most`. */
