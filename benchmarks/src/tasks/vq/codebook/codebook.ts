@@ -1,4 +1,5 @@
 import { defineTask, type Task } from '../../../define-task.ts'
+import { codeMetrics, quantizerSources } from '../quantizer-task.ts'
 
 const means = [1, 0, 3]
 
@@ -14,20 +15,9 @@ export const codebook: Task = defineTask({
     simvq: [true, false].flatMap((bias) => means.map((mean) => ({ mean, codebookSize: 256, bias }))),
   },
   backends: ['wasm', 'tensorflow'],
-  metrics: {
-    usage: { title: 'codes used', unit: 'fraction', better: 'higher' },
-    perplexity: { title: 'perplexity', unit: 'codes', better: 'higher' },
-    quantizationError: { title: 'quantization error', unit: 'squared distance', better: 'lower' },
-    relativeError: { title: 'relative error', unit: 'fraction', better: 'lower' },
-  },
+  metrics: codeMetrics,
   seeds: 3,
   timing: false,
-  sources: [
-    'packages/core-gpu/assembly',
-    'packages/core-gpu/src',
-    'packages/vq/src',
-    'benchmarks/src/open-backend.ts',
-    'benchmarks/src/tasks/vq/codebook',
-  ],
+  sources: [...quantizerSources, 'benchmarks/src/tasks/vq/codebook'],
   run: async (context) => (await import('./train-codebook.ts')).trainCodebook(context),
 })

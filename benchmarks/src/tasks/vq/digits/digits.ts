@@ -1,4 +1,5 @@
 import { defineTask, type Task } from '../../../define-task.ts'
+import { codeMetrics, quantizerSources } from '../quantizer-task.ts'
 
 const codebook = { codebookSize: 512 }
 
@@ -22,20 +23,11 @@ export const digits: Task = defineTask({
   backends: ['wasm', 'tensorflow'],
   metrics: {
     reconstruction: { title: 'reconstruction', unit: 'mse', better: 'lower' },
-    usage: { title: 'codes used', unit: 'fraction', better: 'higher' },
-    perplexity: { title: 'perplexity', unit: 'codes', better: 'higher' },
-    quantizationError: { title: 'quantization error', unit: 'squared distance', better: 'lower' },
-    relativeError: { title: 'relative error', unit: 'fraction', better: 'lower' },
+    ...codeMetrics,
     stepTime: { title: 'training step', unit: 'ms', better: 'lower' },
   },
   seeds: 3,
   timing: false,
-  sources: [
-    'packages/core-gpu/assembly',
-    'packages/core-gpu/src',
-    'packages/vq/src',
-    'benchmarks/src/open-backend.ts',
-    'benchmarks/src/tasks/vq/digits',
-  ],
+  sources: [...quantizerSources, 'benchmarks/src/tasks/vq/digits'],
   run: async (context) => (await import('./train-digits.ts')).trainDigits(context),
 })

@@ -1,0 +1,17 @@
+import type { MetricDescription } from '../../define-task.ts'
+
+/** What is counted of the codes in every task on quantizers. */
+export const codeMetrics: Record<string, MetricDescription> = {
+  usage: { title: 'codes used', unit: 'fraction', better: 'higher' },
+  perplexity: { title: 'perplexity', unit: 'codes', better: 'higher' },
+  quantizationError: { title: 'quantization error', unit: 'squared distance', better: 'lower' },
+  relativeError: { title: 'relative error', unit: 'fraction', better: 'lower' },
+}
+
+/** What the results of every such task depend on beside its own folder. */
+export const quantizerSources: readonly string[] = [
+  'packages/core-gpu/assembly',
+  'packages/core-gpu/src',
+  'packages/vq/src',
+  'benchmarks/src/open-backend.ts',
+]
