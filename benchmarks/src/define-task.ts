@@ -1,7 +1,7 @@
 import type { Artifact, Curve, Metric, RunSpec } from './result.ts'
 
 /** What a metric is; a run adds the samples. */
-type MetricDescription = Omit<Metric, 'samples'>
+export type MetricDescription = Omit<Metric, 'samples'>
 
 /** What a running task may use. */
 export interface TaskContext {
