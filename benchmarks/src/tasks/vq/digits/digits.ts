@@ -9,10 +9,13 @@ export const digits: Task = defineTask({
   family: 'vq',
   title: 'Digits through 8 codes',
   summary:
-    'The same small autoencoder learns handwritten digits (MNIST-10k subset) with each quantizer; figures are counted on held-out digits.',
+    'The same small autoencoder learns handwritten digits (MNIST-10k subset) with each quantizer; figures are counted on held-out digits. Upkeep: codes start by k-means, and dead ones are replaced.',
   methods: {
     vq: [codebook],
-    'vq-ema': [{ ...codebook, start: 'k-means', deadCodes: 'replaced' }, codebook],
+    'vq-ema': [
+      { ...codebook, upkeep: true },
+      { ...codebook, upkeep: false },
+    ],
     rotation: [codebook],
     simvq: [codebook],
     fsq: [

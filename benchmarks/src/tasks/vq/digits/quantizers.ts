@@ -11,8 +11,8 @@ const makers: Record<string, (params: RunSpec['params'], key: Key) => Quantizer>
     vqEma({
       dim,
       codebookSize: Number(params.codebookSize),
-      kMeans: params.start === 'k-means' ? {} : undefined,
-      deadCodes: params.deadCodes === 'replaced' ? { threshold: 0.1 } : undefined,
+      kMeans: params.upkeep ? {} : undefined,
+      deadCodes: params.upkeep ? { threshold: 0.1 } : undefined,
       key,
     }),
   rotation: (params, key) => rotation({ dim, codebookSize: Number(params.codebookSize), key }),
