@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describe, expect, it } from 'vitest'
+import type { BackendError } from '../backends/backend-error.ts'
 import { useBackend } from '../backends/use-backend.ts'
 import { key } from '../random/key.ts'
 import { checkGradients } from '../testing/finite-differences.ts'
@@ -9,7 +10,7 @@ import { Embedding } from './embedding.ts'
 
 const absent = await useBackend('webgpu').then(
   () => undefined,
-  (error: Error) => error.message,
+  (error: BackendError) => error.attempts[0]!.reason,
 )
 const name = absent === undefined ? 'layers on webgpu' : `layers on webgpu (skipped: ${absent})`
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describe, expect, it } from 'vitest'
+import type { BackendError } from '../backends/backend-error.ts'
 import { useBackend } from '../backends/use-backend.ts'
 import { orthogonal } from '../nn/initialisers.ts'
 import { WeightEma } from '../optim/weight-ema.ts'
@@ -9,7 +10,7 @@ import { train } from './train.ts'
 
 const absent = await useBackend('webgpu').then(
   () => undefined,
-  (error: Error) => error.message,
+  (error: BackendError) => error.attempts[0]!.reason,
 )
 const name = absent === undefined ? 'train on webgpu' : `train on webgpu (skipped: ${absent})`
 

@@ -1,19 +1,20 @@
-import { useBackend } from '@x/core-gpu'
+import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
 import { fsq, rotation, simvq, vq, vqEma } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
-const adapter = await useBackend('webgpu').then(
-  (device) => device.describe().adapter,
-  (error: unknown) => (error instanceof Error ? error.message.split('\n')[0] : String(error)),
-)
-const ready = await useBackend('webgpu').then(
-  () => true,
-  () => false,
-)
+let device: Device | undefined
+let where: string
+try {
+  device = await useBackend('webgpu')
+  where = String(device.describe().adapter)
+} catch (error) {
+  if (!(error instanceof BackendError)) throw error
+  where = `skipped: ${error.attempts[0]!.reason}`
+}
 
-describe(`quantizers on webgpu (${adapter})`, () => {
+describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
   const small = { dim: 4, codebookSize: 16, init: normalCodes }
   const checks = [
     ...quantizerConformance(vq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
@@ -34,5 +35,5 @@ describe(`quantizers on webgpu (${adapter})`, () => {
       nearest: false,
     }),
   ]
-  it.skipIf(!ready).each(checks)('$name', ({ run }) => run())
+  it.each(checks)('$name', ({ run }) => run())
 })
