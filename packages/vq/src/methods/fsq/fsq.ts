@@ -31,14 +31,15 @@ export interface FsqOptions {
 /**
  * Finite scalar quantization: every dimension is squashed and rounded to one of a few levels; the codebook is their grid.
  *
- * No loss, no codebook to learn or to collapse. Inputs far from 0 saturate it: normalise them if their scale is free.
+ * No loss and no codebook to learn. Inputs far from 0 saturate it, and few codes are used: normalise them if their scale
+ * is free.
  * arXiv 2309.15505
  * @throws TypeError or RangeError naming the option that is wrong
  */
 export const fsq: Method<FsqOptions, Quantizer> = /* @__PURE__ */ defineMethod({
   id: 'vq/fsq',
   title: 'FSQ',
-  summary: 'Rounds every dimension to a few levels: a fixed grid of codes, no codebook to learn, no collapse.',
+  summary: 'Rounds every dimension to a few levels: a fixed grid of codes and no codebook to learn.',
   paper: { title: 'Finite Scalar Quantization: VQ-VAE Made Simple', arxiv: '2309.15505', year: 2023 },
   options: v.object({
     levels: integers(2),

@@ -37,7 +37,7 @@ export interface SimvqOptions {
 export const simvq: Method<SimvqOptions, Quantizer> = /* @__PURE__ */ defineMethod({
   id: 'vq/simvq',
   title: 'SimVQ',
-  summary: 'One trained linear map moves all codes together, so that none is left behind: near full usage at any size.',
+  summary: 'One trained linear map moves all codes together, so that none is left behind while the others learn.',
   paper: {
     title: 'Addressing Representation Collapse in Vector Quantized Models with One Linear Layer',
     arxiv: '2411.02038',
