@@ -77,6 +77,18 @@ export class Pack {
     this.run = new WebAssembly.Instance(moduleOf(build)!, { env: { memory } }).exports as unknown as PackExports
   }
 
+  /**
+   * Covers 0 ... items by calls name(from, until, scratch, ...numbers); each thread's calls have `scratchBytes` of their
+   * own.
+   *
+   * Where the ranges begin depends on `grain` alone, so that the result does not depend on the number of threads.
+   */
+  parallel(name: keyof PackExports, items: number, grain: number, scratchBytes: number, ...numbers: number[]): void {
+    const scratch = scratchBytes === 0 ? 0 : this.scratch(scratchBytes)
+    for (let from = 0; from < items; from += grain)
+      this.run[name](from, Math.min(from + grain, items), scratch, ...numbers)
+  }
+
   /** The address of a tensor's elements; it stays, while views of the heap end when the heap grows. */
   address(x: tf.TensorInfo): number {
     return this.backend.dataIdMap.get(x.dataId).memoryOffset
