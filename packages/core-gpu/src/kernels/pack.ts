@@ -4,21 +4,23 @@ import { relaxedPack, simdPack } from './pack.gen.ts'
 /** A compiled variant of the kernel pack. */
 export type Build = 'relaxed' | 'simd'
 
-/** What assembly/ exports; all arguments are addresses, sizes and numbers. */
-interface PackExports {
-  readonly adamw: (...args: number[]) => void
-  readonly col2im: (...args: number[]) => void
-  readonly depthwiseGradient: (...args: number[]) => void
-  readonly gatherRows: (...args: number[]) => void
-  readonly gemm: (...args: number[]) => void
-  readonly gemmScratch: (n: number, k: number) => number
-  readonly im2col: (...args: number[]) => void
-  readonly nearestDistances: (...args: number[]) => void
-  readonly nearestRows: (...args: number[]) => void
-  readonly nearestScratch: (d: number) => number
-  readonly packCodes: (...args: number[]) => void
-  readonly segmentSum: (...args: number[]) => void
-}
+/** What assembly/ exports. */
+export type PackFunction =
+  | 'adamw'
+  | 'col2im'
+  | 'depthwiseGradient'
+  | 'gatherRows'
+  | 'gemm'
+  | 'gemmScratch'
+  | 'im2col'
+  | 'nearestDistances'
+  | 'nearestRows'
+  | 'nearestScratch'
+  | 'packCodes'
+  | 'segmentSum'
+
+// All arguments are addresses, sizes and numbers.
+type PackExports = Readonly<Record<PackFunction, (...numbers: number[]) => number>>
 
 interface TensorRecord {
   id: number
@@ -83,7 +85,7 @@ export class Pack {
    *
    * Where the ranges begin depends on `grain` alone, so that the result does not depend on the number of threads.
    */
-  parallel(name: keyof PackExports, items: number, grain: number, scratchBytes: number, ...numbers: number[]): void {
+  parallel(name: PackFunction, items: number, grain: number, scratchBytes: number, ...numbers: number[]): void {
     const scratch = scratchBytes === 0 ? 0 : this.scratch(scratchBytes)
     for (let from = 0; from < items; from += grain)
       this.run[name](from, Math.min(from + grain, items), scratch, ...numbers)

@@ -35,8 +35,9 @@ export function matMulWasm(
   const from = { a: pack.address(a), b: pack.address(b), out: pack.address(out), bias: bias ? pack.address(bias) : 0 }
   const [aRow, aColumn] = transposeA ? [4, aColumns * 4] : [aColumns * 4, 4]
   const [bRow, bColumn] = transposeB ? [4, bColumns * 4] : [bColumns * 4, 4]
-  const multiply = (aAt: number, bAt: number, outAt: number, rows: number): void =>
+  const multiply = (aAt: number, bAt: number, outAt: number, rows: number): void => {
     pack.run.gemm(aAt, aRow, aColumn, bAt, bRow, bColumn, outAt, rows, n, k, 0, from.bias, activation, slope, scratch)
+  }
 
   const oneB = tf.util.sizeFromShape(b.shape) === bRows * bColumns
   if (oneB && (count === 1 || !transposeA)) {
