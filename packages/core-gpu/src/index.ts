@@ -13,7 +13,12 @@ export {
   type Safetensors,
 } from './checkpoint/safetensors.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
-export { type NearestCode, nearestCode } from './kernels/nearest-code/nearest-code.ts'
+export {
+  type CodeMetric,
+  type NearestCode,
+  nearestCode,
+  type NearestCodeOptions,
+} from './kernels/nearest-code/nearest-code.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
 export {
   checkOptions,
