@@ -192,7 +192,7 @@ function startNodeThread(data: object): Thread {
 function startWebWorker(data: object): Thread {
   const address = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
   const worker = new Worker(address, { name: 'kernels' })
-  worker.postMessage(data)
+  worker.postMessage(data, [])
   const ready = new Promise<void>((resolve, reject) => {
     worker.onmessage = () => resolve()
     worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'))
