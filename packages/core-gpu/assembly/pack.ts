@@ -3,5 +3,5 @@ export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,
 } from "./convolution";
 export { gemmBatch, gemmFewRows, gemmRows, gemmScratch, packPanels } from "./gemm";
-export { nearestDistances, nearestRows, nearestScratch, packCodes } from "./nearest";
+export { nearestDistances, nearestRows, nearestScratch, nearestTop, nearestTopScratch, packCodes } from "./nearest";
 export { gatherRows, segmentSum } from "./rows";

@@ -12,7 +12,7 @@ import { type Epilogue, gemmActivations } from './matmul/gemm.ts'
 import { matMulWasm } from './matmul/wasm.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import type { CodeMetric } from './nearest-code/nearest-code.ts'
-import { nearestCodeWasm } from './nearest-code/wasm.ts'
+import { nearestCodesWasm, nearestCodeWasm } from './nearest-code/wasm.ts'
 import { type Build, closePacks, type Pack, packFor } from './pack.ts'
 import { avgPoolGrad, maxPoolGradCpu } from './pool-gradients/pool-gradients.ts'
 import { replaceKernel, restoreKernels, stockKernel } from './registry.ts'
@@ -73,6 +73,8 @@ const packKernels: Record<string, PackKernel> = {
     ),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
   XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
+  XNearestCodes: (pack, { x, codebook }, { count, metric }) =>
+    nearestCodesWasm(pack, x!, codebook!, count as number, metric as CodeMetric),
 }
 
 // What stays with the stock kernel: element types and activations that the pack does not have.

@@ -22,6 +22,8 @@ export type PackFunction =
   | 'nearestDistances'
   | 'nearestRows'
   | 'nearestScratch'
+  | 'nearestTop'
+  | 'nearestTopScratch'
   | 'packCodes'
   | 'packPanels'
   | 'segmentSum'
