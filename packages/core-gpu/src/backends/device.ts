@@ -18,6 +18,8 @@ export interface UseBackendOptions {
   readonly kernels?: KernelSet
   /** the highest SIMD level that own WebAssembly kernels may use; default: what the runtime has */
   readonly simd?: SimdLevel
+  /** threads inside one operation; default: as many as this process may use */
+  readonly threads?: number
   /** where a browser finds the .wasm files of tfjs-backend-wasm: a folder, or an address by file name */
   readonly wasmPaths?: string | Record<string, string>
   /** a folder or file from which packages that only Node has are resolved; default: here, then the working directory */
