@@ -29,7 +29,6 @@ export async function useBackend(
   if (options.simd !== undefined) requireOneOf('options.simd', options.simd, ['relaxed', 'simd', 'none'])
   if (options.threads !== undefined) requireInteger('options.threads', options.threads, 1)
 
-
   const previous = currentBackend()
   const attempts: BackendAttempt[] = []
   for (const backend of name === 'auto' ? backendNames : [name]) {
