@@ -1,4 +1,5 @@
 export { adamw } from "./adamw";
+export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
 export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,
 } from "./convolution";

@@ -3,6 +3,8 @@ import type { KernelSet } from '../backends/device.ts'
 import type { AdamWOptions } from './adamw/adamw.ts'
 import { adamwWasm } from './adamw/wasm.ts'
 import { dilatedFilterGradient, dilatedInputGradient } from './conv2d/dilated-gradients.ts'
+import type { AttendAttributes, AttendInputs } from './attend/contract.ts'
+import { attendWasm } from './attend/wasm.ts'
 import { type ConvAttributes, convGeometry } from './conv2d/geometry.ts'
 import { conv2dWasm, filterGradientWasm, inputGradientWasm } from './conv2d/wasm.ts'
 import { depthwiseGradientWasm } from './depthwise-gradients/wasm.ts'
@@ -71,6 +73,10 @@ const packKernels: Record<string, PackKernel> = {
       { parameter: parameter!, gradient: gradient!, firstMoment: firstMoment!, secondMoment: secondMoment! },
       attributes as unknown as AdamWOptions,
     ),
+  XAttend: (pack, inputs, attributes) =>
+    attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
+  XAttendCached: (pack, inputs, attributes) =>
+    attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
   XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
   XNearestCodes: (pack, { x, codebook }, { count, metric }) =>

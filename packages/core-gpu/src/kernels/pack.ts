@@ -8,6 +8,11 @@ export type Build = 'relaxed' | 'simd'
 /** What assembly/ exports. */
 export type PackFunction =
   | 'adamw'
+  | 'attendBlocks'
+  | 'attendPack'
+  | 'attendPackedBytes'
+  | 'attendRows'
+  | 'attendScratch'
   | 'convFilterParts'
   | 'convFilterScratch'
   | 'convInputImages'
