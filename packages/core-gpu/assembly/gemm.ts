@@ -3,60 +3,88 @@ import { MR, NR, packA, packB, tile } from "./tile";
 
 const KC: i32 = 512;
 const MC: i32 = 48;
-const NC: i32 = 1024;
+const STRIP: i32 = 1024;
 const TILE_BYTES: usize = 192;
 
-/** Bytes of scratch that `gemm` needs. */
-export function gemmScratch(n: i32, k: i32): usize {
-  const depth = min(k, KC);
-  const columns = (min(n, NC) + NR - 1) / NR * NR;
-  return TILE_BYTES + (<usize>(depth * (MC + columns)) << 2);
+/** Bytes of scratch that `gemmRows` needs. */
+export function gemmScratch(k: i32): usize {
+  return TILE_BYTES + (<usize>(min(k, KC) * MC) << 2);
 }
 
 /**
- * C [m, n] (+)= A [m, k] x B [k, n], then + bias and activation. Strides in bytes, so a transpose is a swap of strides,
- * and a range of rows is a matter of where `a` and `c` point. C is dense.
- * activation: 0 none, 1 relu, 2 relu6, 3 leaky relu with `slope`. bias: 0 for none.
+ * Packs panels of 8 columns of B [k, n], `from` <= panel < `until`, each as [depth][8], of which k are written.
+ * Strides in bytes, so a transpose is a swap of strides.
  */
-export function gemm(
-  a: usize, aRow: usize, aColumn: usize, b: usize, bRow: usize, bColumn: usize,
-  c: usize, m: i32, n: i32, k: i32, accumulate: bool,
-  bias: usize, activation: i32, slope: f32, scratch: usize,
+export function packPanels(
+  from: i32, until: i32, _scratch: usize, panels: usize, b: usize, bRow: usize, bColumn: usize, k: i32, n: i32, depth: i32,
 ): void {
-  const cRow = <usize>n << 2;
-  if (m <= 4 && !accumulate && k > 0 && (bColumn == 4 || (bRow == 4 && aColumn == 4))) {
-    if (bColumn == 4) fewRowsTimesMatrix(a, aRow, aColumn, b, bRow, c, m, n, k);
-    else for (let i = 0; i < m; i++) rowTimesTransposed(a + <usize>i * aRow, b, bColumn, c + <usize>i * cRow, n, k);
-    finish(c, m, n, cRow, bias, activation, slope);
-    return;
-  }
-  if (k == 0 && !accumulate) memory.fill(c, 0, <usize>m * cRow);
-  if (k == 0) finish(c, m, n, cRow, bias, activation, slope);
-  const edge = scratch;
-  const panelsA = edge + TILE_BYTES;
-  const panelsB = panelsA + (<usize>(min(k, KC) * MC) << 2);
-  for (let jc = 0; jc < n; jc += NC) {
-    const columns = min(NC, n - jc);
-    for (let pc = 0; pc < k; pc += KC) {
-      const depth = min(KC, k - pc);
-      packB(panelsB, b + <usize>pc * bRow + <usize>jc * bColumn, depth, columns, bRow, bColumn);
-      for (let ic = 0; ic < m; ic += MC) {
-        const rows = min(MC, m - ic);
-        packA(panelsA, a + <usize>ic * aRow + <usize>pc * aColumn, rows, depth, aRow, aColumn, 1);
-        const block = c + <usize>ic * cRow + (<usize>jc << 2);
-        multiplyPanels(panelsA, panelsB, rows, columns, depth, block, cRow, accumulate || pc > 0, edge);
-        if (pc + depth == k) finish(block, rows, columns, cRow, bias == 0 ? 0 : bias + (<usize>jc << 2), activation, slope);
-      }
-    }
+  for (let panel = from; panel < until; panel++) {
+    const j = panel * NR;
+    packB(panels + (<usize>(j * depth) << 2), b + <usize>j * bColumn, k, min(NR, n - j), bRow, bColumn);
   }
 }
 
+/**
+ * Rows `from` <= i < `until` of C [m, n] (+)= A [m, k] x B, packed by `packPanels` with depth k, then + bias and
+ * activation. Strides in bytes. activation: 0 none, 1 relu, 2 relu6, 3 leaky relu with `slope`. bias: 0 for none.
+ */
+export function gemmRows(
+  from: i32, until: i32, scratch: usize, a: usize, aRow: usize, aColumn: usize, panels: usize,
+  c: usize, cRow: usize, n: i32, k: i32, accumulate: bool, bias: usize, activation: i32, slope: f32,
+): void {
+  const edge = scratch;
+  const panelsA = edge + TILE_BYTES;
+  for (let i = from; i < until; i += MC) {
+    const rows = min(MC, until - i);
+    const block = c + <usize>i * cRow;
+    if (k == 0 && !accumulate) for (let r = 0; r < rows; r++) memory.fill(block + <usize>r * cRow, 0, <usize>n << 2);
+    for (let p = 0; p < k; p += KC) {
+      const depth = min(KC, k - p);
+      packA(panelsA, a + <usize>i * aRow + <usize>p * aColumn, rows, depth, aRow, aColumn, 1);
+      multiplyPanels(panelsA, panels + <usize>p * 32, rows, n, depth, k, block, cRow, accumulate || p > 0, edge);
+    }
+    finish(block, rows, n, cRow, bias, activation, slope);
+  }
+}
+
+/** Products `from` <= i < `until` of a batch: C_i [m, n] = A_i x B_i. `steps` are the bytes from one matrix to the next. */
+export function gemmBatch(
+  from: i32, until: i32, scratch: usize, a: usize, aStep: usize, aRow: usize, aColumn: usize,
+  b: usize, bStep: usize, bRow: usize, bColumn: usize, c: usize, m: i32, n: i32, k: i32,
+): void {
+  const panels = scratch + gemmScratch(k);
+  const cRow = <usize>n << 2;
+  for (let i = from; i < until; i++) {
+    if (bStep != 0 || i == from) packPanels(0, (n + NR - 1) / NR, 0, panels, b + <usize>i * bStep, bRow, bColumn, k, n, k);
+    const to = c + <usize>i * <usize>m * cRow;
+    gemmRows(0, m, scratch, a + <usize>i * aStep, aRow, aColumn, panels, to, cRow, n, k, false, 0, 0, 0);
+  }
+}
+
+/**
+ * Columns `from` <= j < `until` of C [m, n] = A [m, k] x B for few rows, where packing B would cost as much as the
+ * product; B's rows are dense, or A's and B's columns. Then + bias and activation, as in `gemmRows`.
+ */
+export function gemmFewRows(
+  from: i32, until: i32, _scratch: usize, a: usize, aRow: usize, aColumn: usize, b: usize, bRow: usize, bColumn: usize,
+  c: usize, m: i32, n: i32, k: i32, bias: usize, activation: i32, slope: f32,
+): void {
+  const cRow = <usize>n << 2;
+  const columns = until - from;
+  const to = c + (<usize>from << 2);
+  const at = b + <usize>from * bColumn;
+  if (bColumn == 4) fewRowsTimesMatrix(a, aRow, aColumn, at, bRow, to, cRow, m, columns, k);
+  else for (let i = 0; i < m; i++) rowTimesTransposed(a + <usize>i * aRow, at, bColumn, to + <usize>i * cRow, columns, k);
+  finish(to, m, columns, cRow, bias == 0 ? 0 : bias + (<usize>from << 2), activation, slope);
+}
+
+/** C (+)= panels of A x panels of B; `panelDepth` is how much of k a panel of B holds, `depth` how much is used. */
 function multiplyPanels(
-  panelsA: usize, panelsB: usize, rows: i32, columns: i32, depth: i32,
+  panelsA: usize, panelsB: usize, rows: i32, columns: i32, depth: i32, panelDepth: i32,
   c: usize, cRow: usize, accumulate: bool, edge: usize,
 ): void {
   for (let j = 0; j < columns; j += NR) {
-    const panelB = panelsB + (<usize>(j * depth) << 2);
+    const panelB = panelsB + (<usize>j * <usize>panelDepth << 2);
     const width = columns - j;
     for (let i = 0; i < rows; i += MR) {
       const panelA = panelsA + (<usize>(i * depth) << 2);
@@ -82,19 +110,19 @@ function writeEdge(edge: usize, to: usize, cRow: usize, height: i32, width: i32,
   }
 }
 
-/** Few rows of A times B as it lies, four of B's rows at a time: packing would cost as much as the product. */
+/** Few rows of A times B as it lies, four of B's rows at a time, in strips of C that stay in the cache. */
 function fewRowsTimesMatrix(
-  a: usize, aRow: usize, aColumn: usize, b: usize, bRow: usize, c: usize, m: i32, n: i32, k: i32,
+  a: usize, aRow: usize, aColumn: usize, b: usize, bRow: usize, c: usize, cRow: usize, m: i32, n: i32, k: i32,
 ): void {
-  memory.fill(c, 0, <usize>(m * n) << 2);
-  for (let jc = 0; jc < n; jc += NC) {
-    const columns = min(NC, n - jc);
+  for (let i = 0; i < m; i++) memory.fill(c + <usize>i * cRow, 0, <usize>n << 2);
+  for (let jc = 0; jc < n; jc += STRIP) {
+    const columns = min(STRIP, n - jc);
     for (let p = 0; p < k; p += 4) {
       const left = k - p;
       const b0 = b + <usize>p * bRow + (<usize>jc << 2);
       for (let i = 0; i < m; i++) {
         const x = a + <usize>i * aRow + <usize>p * aColumn;
-        const to = c + (<usize>(i * n + jc) << 2);
+        const to = c + <usize>i * cRow + (<usize>jc << 2);
         if (left >= 4) addFourRows(to, x, aColumn, b0, bRow, columns);
         else for (let r = 0; r < left; r++) addRow(to, load<f32>(x + <usize>r * aColumn), b0 + <usize>r * bRow, columns);
       }

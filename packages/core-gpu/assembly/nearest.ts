@@ -8,62 +8,85 @@ export function nearestScratch(d: i32): usize {
   return (<usize>(ROWS * d) << 2) + <usize>ROWS * 32;
 }
 
-/** Packs codes [count, d] into panels of 8, and their |c|^2; codes that fill up the last panel are infinitely far. */
-export function packCodes(codes: usize, count: i32, d: i32, panels: usize, norms: usize): void {
-  packB(panels, codes, d, count, 4, <usize>d << 2);
-  const padded = (count + NR - 1) / NR * NR;
-  for (let j = 0; j < padded; j++) {
-    let sum: f32 = f32.POSITIVE_INFINITY;
-    if (j < count) {
-      sum = 0;
-      let at = codes + (<usize>(j * d) << 2);
-      for (let p = 0; p < d; p++) {
-        const x = load<f32>(at);
-        sum += x * x;
-        at += 4;
+/**
+ * Packs panels of 8 of `count` codes [count, d], `from` <= panel < `until`, and what their scores begin with; codes that
+ * fill up the last panel are infinitely far. Euclidean scores begin with |c|^2; for cosine the codes are scaled to
+ * length 1 and the scores begin with 0.
+ */
+export function packCodes(
+  from: i32, until: i32, _scratch: usize, codes: usize, count: i32, d: i32, panels: usize, starts: usize, cosine: bool,
+): void {
+  for (let panel = from; panel < until; panel++) {
+    const first = panel * NR;
+    const to = panels + (<usize>(first * d) << 2);
+    packB(to, codes + (<usize>(first * d) << 2), d, min(NR, count - first), 4, <usize>d << 2);
+    for (let j = 0; j < NR; j++) {
+      let start = f32.POSITIVE_INFINITY;
+      if (first + j < count) {
+        start = squaredLength(codes + (<usize>((first + j) * d) << 2), d);
+        if (cosine) {
+          scaleColumn(to + (<usize>j << 2), d, inverseLength(start));
+          start = 0;
+        }
       }
+      store<f32>(starts + (<usize>(first + j) << 2), start);
     }
-    store<f32>(norms + (<usize>j << 2), sum);
   }
 }
 
+/** 1 / |x| of a squared length; a zero vector stays what it is. */
+// @ts-ignore: decorator
+@inline function inverseLength(squared: f32): f32 {
+  return squared > 0 ? <f32>1 / sqrt<f32>(squared) : 1;
+}
+
+function squaredLength(x: usize, d: i32): f32 {
+  let sum: f32 = 0;
+  for (const end = x + (<usize>d << 2); x < end; x += 4) sum += load<f32>(x) * load<f32>(x);
+  return sum;
+}
+
+function scaleColumn(at: usize, d: i32, scale: f32): void {
+  for (const end = at + <usize>d * 32; at < end; at += 32) store<f32>(at, load<f32>(at) * scale);
+}
+
 /**
- * Updates, for `rows` vectors [rows, d], the least |c|^2 - 2 x.c so far (`scores`) and its code (`indices`) with `count`
- * packed codes, the first of which is code `base`.
+ * Updates, for vectors `from` <= i < `until` of x [rows, d], the least start - 2 x.c so far (`scores`) and its code
+ * (`indices`) with `count` packed codes, the first of which is code `base`.
  */
 export function nearestRows(
-  x: usize, rows: i32, d: i32, panels: usize, norms: usize, base: i32, count: i32,
-  scores: usize, indices: usize, scratch: usize,
+  from: i32, until: i32, scratch: usize, x: usize, d: i32, panels: usize, starts: usize, base: i32, count: i32,
+  scores: usize, indices: usize,
 ): void {
   const rowBytes = <usize>d << 2;
   const best = scratch + (<usize>(ROWS * d) << 2);
-  for (let start = 0; start < rows; start += ROWS) {
-    const block = min(ROWS, rows - start);
-    packA(scratch, x + <usize>start * rowBytes, block, d, rowBytes, 4, -2);
+  for (let first = from; first < until; first += ROWS) {
+    const block = min(ROWS, until - first);
+    packA(scratch, x + <usize>first * rowBytes, block, d, rowBytes, 4, -2);
     for (let i = 0; i < ROWS; i++) {
       v128.store(best + <usize>i * 32, f32x4.splat(f32.POSITIVE_INFINITY));
       v128.store(best + <usize>i * 32, i32x4.splat(0), 16);
     }
     for (let j = 0; j < count; j += NR) {
       const panel = panels + (<usize>(j * d) << 2);
-      const norm = norms + (<usize>j << 2);
+      const start = starts + (<usize>j << 2);
       for (let i = 0; i < block; i += MR) {
-        compare(scratch + (<usize>(i * d) << 2), panel, d, norm, base + j, best + <usize>i * 32);
+        compare(scratch + (<usize>(i * d) << 2), panel, d, start, base + j, best + <usize>i * 32);
       }
     }
     for (let i = 0; i < block; i++) {
-      const at = <usize>(start + i) << 2;
+      const at = <usize>(first + i) << 2;
       mergeLanes(best + <usize>i * 32, scores + at, indices + at);
     }
   }
 }
 
-/** The register tile of GEMM, started at |c|^2 and ended in a running minimum. */
-function compare(a: usize, b: usize, d: i32, norm: usize, code: i32, best: usize): void {
-  const n0 = v128.load(norm);
-  const n1 = v128.load(norm, 16);
-  let c00 = n0, c01 = n1, c10 = n0, c11 = n1, c20 = n0, c21 = n1;
-  let c30 = n0, c31 = n1, c40 = n0, c41 = n1, c50 = n0, c51 = n1;
+/** The register tile of GEMM, begun with the codes' starts and ended in a running minimum. */
+function compare(a: usize, b: usize, d: i32, start: usize, code: i32, best: usize): void {
+  const s0 = v128.load(start);
+  const s1 = v128.load(start, 16);
+  let c00 = s0, c01 = s1, c10 = s0, c11 = s1, c20 = s0, c21 = s1;
+  let c30 = s0, c31 = s1, c40 = s0, c41 = s1, c50 = s0, c51 = s1;
   for (const end = a + (<usize>(d * MR) << 2); a < end; a += 24) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -127,22 +150,44 @@ function mergeLanes(best: usize, score: usize, index: usize): void {
   }
 }
 
-/** Replaces scores by exact squared distances; vectors with a NaN get index -1 and distance NaN. */
-export function nearestDistances(x: usize, codes: usize, rows: i32, d: i32, indices: usize, distances: usize): void {
-  for (let i = 0; i < rows; i++) {
-    let at = x + (<usize>(i * d) << 2);
-    let code = codes + (<usize>(load<i32>(indices + (<usize>i << 2)) * d) << 2);
-    let sum: f32 = 0;
-    let broken = false;
-    for (let p = 0; p < d; p++) {
-      const value = load<f32>(at);
-      const difference = value - load<f32>(code);
-      broken = broken || value != value;
-      sum += difference * difference;
-      at += 4;
-      code += 4;
-    }
-    if (broken) store<i32>(indices + (<usize>i << 2), -1);
-    store<f32>(distances + (<usize>i << 2), sum);
+/**
+ * Replaces scores of vectors `from` <= i < `until` by distances: the squared Euclidean one, or 1 - cosine. Vectors with a
+ * NaN get index -1 and distance NaN.
+ */
+export function nearestDistances(
+  from: i32, until: i32, _scratch: usize, x: usize, codes: usize, d: i32, indices: usize, distances: usize, cosine: bool,
+): void {
+  for (let i = from; i < until; i++) {
+    const row = x + (<usize>(i * d) << 2);
+    const code = codes + (<usize>(load<i32>(indices + (<usize>i << 2)) * d) << 2);
+    const distance = cosine ? cosineDistance(row, code, d) : squaredDistance(row, code, d);
+    if (distance != distance && hasNaN(row, d)) store<i32>(indices + (<usize>i << 2), -1);
+    store<f32>(distances + (<usize>i << 2), distance);
   }
+}
+
+function squaredDistance(x: usize, code: usize, d: i32): f32 {
+  let sum: f32 = 0;
+  for (const end = x + (<usize>d << 2); x < end; x += 4) {
+    const difference = load<f32>(x) - load<f32>(code);
+    sum += difference * difference;
+    code += 4;
+  }
+  return sum;
+}
+
+/** 1 - cos, which is 1 where a vector is zero. */
+function cosineDistance(x: usize, code: usize, d: i32): f32 {
+  const scale = inverseLength(squaredLength(x, d)) * inverseLength(squaredLength(code, d));
+  let sum: f32 = 0;
+  for (const end = x + (<usize>d << 2); x < end; x += 4) {
+    sum += load<f32>(x) * load<f32>(code);
+    code += 4;
+  }
+  return 1 - sum * scale;
+}
+
+function hasNaN(x: usize, d: i32): bool {
+  for (const end = x + (<usize>d << 2); x < end; x += 4) if (load<f32>(x) != load<f32>(x)) return true;
+  return false;
 }

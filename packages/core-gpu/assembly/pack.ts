@@ -1,5 +1,7 @@
 export { adamw } from "./adamw";
-export { col2im, depthwiseGradient, im2col } from "./convolution";
-export { gemm, gemmScratch } from "./gemm";
+export {
+  convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,
+} from "./convolution";
+export { gemmBatch, gemmFewRows, gemmRows, gemmScratch, packPanels } from "./gemm";
 export { nearestDistances, nearestRows, nearestScratch, packCodes } from "./nearest";
 export { gatherRows, segmentSum } from "./rows";

@@ -17,9 +17,14 @@ const flags = [
   'stub',
   '--enable',
   'simd',
+  '--enable',
+  'threads',
   '--importMemory',
+  '--sharedMemory',
   '--initialMemory',
   '1',
+  '--maximumMemory',
+  '65536',
   '--use',
   'abort=',
 ]
@@ -47,15 +52,16 @@ async function compile(relaxed) {
   const module = new WebAssembly.Module(binary)
   const imports = WebAssembly.Module.imports(module).map(({ name }) => name)
   if (imports.join() !== 'memory') throw new Error(`the pack must import its memory only, but imports ${imports}`)
-  if (hasDataSection(binary)) throw new Error('the pack must have no data at fixed addresses')
-  return Buffer.from(binary).toString('base64')
+  const sections = readSections(binary)
+  const data = sections.get(11)
+  if (data !== undefined && data.length > 0) throw new Error('the pack must have no data at fixed addresses')
+  return { binary: Buffer.from(binary).toString('base64'), flag: memoryFlag(binary, sections.get(2)) }
 }
 
-/** Walks the sections of a binary: an id, and a length as LEB128. */
-function hasDataSection(binary) {
-  const data = 11
-  let at = 8
-  while (at < binary.length) {
+/** Where each section of a binary lies, by its id. */
+function readSections(binary) {
+  const sections = new Map()
+  for (let at = 8; at < binary.length; ) {
     const id = binary[at++]
     let length = 0
     for (let shift = 0; ; shift += 7) {
@@ -63,24 +69,45 @@ function hasDataSection(binary) {
       length += (byte & 127) << shift
       if (byte < 128) break
     }
-    if (id === data && length > 0) return true
+    sections.set(id, { at, length })
     at += length
   }
-  return false
+  return sections
+}
+
+/** The place of the flag that says whether the imported memory is shared, which must be the only import. */
+function memoryFlag(binary, { at }) {
+  const names = at + 1 // after the count
+  const kind = names + 1 + binary[names] + 1 + binary[names + 1 + binary[names]]
+  const flag = kind + 1
+  if (binary[at] !== 1 || binary[kind] !== 2 || binary[flag] !== 3) throw new Error('no import of a shared memory')
+  return flag
 }
 
 if (!readFileSync(new URL('simd.ts', source), 'utf8').includes(fused)) throw new Error('simd.ts has no relaxed_madd')
 
+const relaxed = await compile(true)
+const plain = await compile(false)
 writeFileSync(
   target,
   `// Written by scripts/assemble.mjs from assembly/.
 
-/** The kernel pack with relaxed SIMD, base64. */
-export const relaxedPack: string =
-  '${await compile(true)}'
+/** A compiled kernel pack: base64, and the place of the byte that says whether its memory is shared. */
+export interface Binary {
+  readonly base64: string
+  readonly memoryFlag: number
+}
 
-/** The kernel pack with plain SIMD, base64. */
-export const simdPack: string =
-  '${await compile(false)}'
+/** The kernel pack with relaxed SIMD. */
+export const relaxedPack: Binary = {
+  memoryFlag: ${relaxed.flag},
+  base64: '${relaxed.binary}',
+}
+
+/** The kernel pack with plain SIMD. */
+export const simdPack: Binary = {
+  memoryFlag: ${plain.flag},
+  base64: '${plain.binary}',
+}
 `,
 )

@@ -12,8 +12,17 @@ export {
   type EncodeSafetensorsOptions,
   type Safetensors,
 } from './checkpoint/safetensors.ts'
+export { attendCached } from './kernels/attend/attend-cached.ts'
+export { attend } from './kernels/attend/attend.ts'
+export type { Attended, AttendOptions } from './kernels/attend/contract.ts'
+export { mergeAttention } from './kernels/attend/merge-attention.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
-export { type NearestCode, nearestCode } from './kernels/nearest-code/nearest-code.ts'
+export {
+  type CodeMetric,
+  type NearestCode,
+  nearestCode,
+  type NearestCodeOptions,
+} from './kernels/nearest-code/nearest-code.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
 export {
   checkOptions,

@@ -18,6 +18,11 @@ export interface UseBackendOptions {
   readonly kernels?: KernelSet
   /** the highest SIMD level that own WebAssembly kernels may use; default: what the runtime has */
   readonly simd?: SimdLevel
+  /**
+   * how many threads own WebAssembly kernels may use; default: as many as the machine has. One where memory cannot be
+   * shared: in pages that are not cross-origin isolated
+   */
+  readonly threads?: number
   /** where a browser finds the .wasm files of tfjs-backend-wasm: a folder, or an address by file name */
   readonly wasmPaths?: string | Record<string, string>
   /** a folder or file from which packages that only Node has are resolved; default: here, then the working directory */

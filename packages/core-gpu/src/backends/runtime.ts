@@ -14,6 +14,11 @@ export function requirePackage(name: string, from?: string): unknown {
   return requirerFor(name, from)(name)
 }
 
+/** The path of a file inside a package, in Node. */
+export function resolveFile(name: string, from?: string): string {
+  return requirerFor(name, from).resolve(name)
+}
+
 /** Loads an ES module package that only Node has. */
 export async function importPackage(name: string, from?: string): Promise<unknown> {
   const file = requirerFor(name, from).resolve(name)

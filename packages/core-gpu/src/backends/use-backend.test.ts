@@ -87,7 +87,7 @@ describe('useBackend', () => {
   })
 
   it('describes where a result was made, in plain JSON', async () => {
-    const description = (await useBackend('wasm', { simd: 'simd' })).describe()
+    const description = (await useBackend('wasm', { simd: 'simd', threads: 1 })).describe()
     expect(JSON.parse(JSON.stringify(description))).toEqual(description)
     expect(description).toEqual({
       backend: 'wasm',

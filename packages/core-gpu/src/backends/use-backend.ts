@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '../gradients.ts'
-import { describeValue } from '../validation/validation.ts'
+import { describeValue, requireInteger } from '../validation/validation.ts'
 import { BackendError, type BackendAttempt } from './backend-error.ts'
 import { cpu } from './cpu.ts'
 import { backendNames, type BackendLoader, type BackendName, type Device, type UseBackendOptions } from './device.ts'
@@ -27,6 +27,8 @@ export async function useBackend(
   requireOneOf('name', name, ['auto', ...backendNames])
   if (options.kernels !== undefined) requireOneOf('options.kernels', options.kernels, ['own', 'stock'])
   if (options.simd !== undefined) requireOneOf('options.simd', options.simd, ['relaxed', 'simd', 'none'])
+
+  if (options.threads !== undefined) requireInteger('options.threads', options.threads, 1)
 
   const previous = currentBackend()
   const attempts: BackendAttempt[] = []

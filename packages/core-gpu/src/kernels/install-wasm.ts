@@ -2,15 +2,18 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import type { AdamWOptions } from './adamw/adamw.ts'
 import { adamwWasm } from './adamw/wasm.ts'
-import { type ConvAttributes, convGeometry } from './conv2d-gradients/geometry.ts'
-import { filterGradientWasm, inputGradientWasm } from './conv2d-gradients/wasm.ts'
+import { dilatedFilterGradient, dilatedInputGradient } from './conv2d/dilated-gradients.ts'
+import { type ConvAttributes, convGeometry } from './conv2d/geometry.ts'
+import { conv2dWasm, filterGradientWasm, inputGradientWasm } from './conv2d/wasm.ts'
 import { depthwiseGradientWasm } from './depthwise-gradients/wasm.ts'
 import { identityWasm } from './identity/wasm.ts'
 import { gatherRowsWasm } from './lookup/wasm.ts'
-import { gemmActivations, matMulWasm } from './matmul/wasm.ts'
+import { type Epilogue, gemmActivations } from './matmul/gemm.ts'
+import { matMulWasm } from './matmul/wasm.ts'
 import { installMissingKernels } from './missing-kernels.ts'
+import type { CodeMetric } from './nearest-code/nearest-code.ts'
 import { nearestCodeWasm } from './nearest-code/wasm.ts'
-import { type Build, type Pack, packFor } from './pack.ts'
+import { type Build, closePacks, type Pack, packFor } from './pack.ts'
 import { avgPoolGrad, maxPoolGradCpu } from './pool-gradients/pool-gradients.ts'
 import { replaceKernel, restoreKernels, stockKernel } from './registry.ts'
 import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
@@ -24,23 +27,28 @@ const packKernels: Record<string, PackKernel> = {
   [tf.BatchMatMul]: (pack, { a, b }, { transposeA, transposeB }) =>
     matMulWasm(pack, a!, b!, transposeA === true, transposeB === true),
 
-  [tf._FusedMatMul]: (pack, { a, b, bias }, { transposeA, transposeB, activation, leakyreluAlpha }) =>
-    matMulWasm(pack, a!, b!, transposeA === true, transposeB === true, {
-      ...(bias && { bias }),
-      activation: gemmActivations[activation as string]!,
-      slope: leakyreluAlpha as number,
-    }),
-
-  [tf.Conv2DBackpropFilter]: (pack, { x, dy }, attributes) =>
-    filterGradientWasm(pack, x!, dy!, convGeometry(x!.shape, attributes['filterShape'] as number[], conv(attributes))),
-
-  [tf.Conv2DBackpropInput]: (pack, { dy, filter }, attributes) =>
-    inputGradientWasm(
+  [tf._FusedMatMul]: (pack, { a, b, bias }, attributes) =>
+    matMulWasm(
       pack,
-      dy!,
-      filter!,
-      convGeometry(attributes['inputShape'] as number[], filter!.shape, conv(attributes)),
+      a!,
+      b!,
+      attributes['transposeA'] === true,
+      attributes['transposeB'] === true,
+      epilogue(pack, bias, attributes),
     ),
+
+  [tf.Conv2D]: (pack, { x, filter }, attributes) =>
+    conv2dWasm(pack, x!, filter!, convGeometry(x!.shape, filter!.shape, conv(attributes))),
+
+  [tf.FusedConv2D]: (pack, { x, filter, bias }, attributes) => {
+    const info = convGeometry(x!.shape, filter!.shape, conv(attributes))
+    return conv2dWasm(pack, x!, filter!, info, epilogue(pack, bias, attributes))
+  },
+
+  [tf.Conv2DBackpropFilter]: filterGradient,
+  [dilatedFilterGradient]: filterGradient,
+  [tf.Conv2DBackpropInput]: inputGradient,
+  [dilatedInputGradient]: inputGradient,
 
   [tf.DepthwiseConv2dNativeBackpropFilter]: (pack, { x, dy }, attributes) => {
     const info = convGeometry(x!.shape, attributes['filterShape'] as number[], conv(attributes), true)
@@ -64,27 +72,57 @@ const packKernels: Record<string, PackKernel> = {
       attributes as unknown as AdamWOptions,
     ),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
-  XNearestCode: (pack, { x, codebook }) => nearestCodeWasm(pack, x!, codebook!),
+  XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
 }
 
 // What stays with the stock kernel: element types and activations that the pack does not have.
 const declined: Record<string, (inputs: Inputs, attributes: Record<string, unknown>) => boolean> = {
-  [tf.BatchMatMul]: ({ a, b }) => a!.dtype !== 'float32' || b!.dtype !== 'float32',
-  [tf._FusedMatMul]: ({ a, b, bias }, { activation, transposeB }) =>
-    a!.dtype !== 'float32' ||
-    b!.dtype !== 'float32' ||
-    !((activation as string) in gemmActivations) ||
-    (bias !== undefined &&
-      bias !== null &&
-      (bias.shape.length !== 1 || bias.shape[0] !== b!.shape.at(transposeB ? -2 : -1))),
+  [tf.BatchMatMul]: notFloats('a', 'b'),
+  [tf._FusedMatMul]: (inputs, attributes) =>
+    notFloats('a', 'b')(inputs) ||
+    strangeEpilogue(inputs, attributes, inputs['b']!.shape.at(attributes['transposeB'] === true ? -2 : -1)!),
+  [tf.Conv2D]: (_, { dataFormat }) => dataFormat === 'NCHW',
+  [tf.FusedConv2D]: (inputs, attributes) =>
+    attributes['dataFormat'] === 'NCHW' || strangeEpilogue(inputs, attributes, inputs['filter']!.shape[3]!),
   [tf.Conv2DBackpropInput]: (_, { dataFormat }) => dataFormat === 'NCHW',
+}
+
+function notFloats(...names: string[]): (inputs: Inputs) => boolean {
+  return (inputs) => names.some((name) => inputs[name]!.dtype !== 'float32')
+}
+
+function strangeEpilogue({ bias }: Inputs, { activation }: Record<string, unknown>, channels: number): boolean {
+  if (!((activation as string) in gemmActivations)) return true
+  return bias !== undefined && bias !== null && (bias.shape.length !== 1 || bias.shape[0] !== channels)
+}
+
+function epilogue(pack: Pack, bias: tf.Tensor | undefined, attributes: Record<string, unknown>): Epilogue {
+  return {
+    bias: bias ? pack.address(bias) : 0,
+    activation: gemmActivations[attributes['activation'] as string]!,
+    slope: (attributes['leakyreluAlpha'] as number | undefined) ?? 0,
+  }
+}
+
+function filterGradient(pack: Pack, { x, dy }: Inputs, attributes: Record<string, unknown>): tf.TensorInfo {
+  return filterGradientWasm(
+    pack,
+    x!,
+    dy!,
+    convGeometry(x!.shape, attributes['filterShape'] as number[], conv(attributes)),
+  )
+}
+
+function inputGradient(pack: Pack, { dy, filter }: Inputs, attributes: Record<string, unknown>): tf.TensorInfo {
+  const info = convGeometry(attributes['inputShape'] as number[], filter!.shape, conv(attributes))
+  return inputGradientWasm(pack, dy!, filter!, info)
 }
 
 /** Registers the kernels of the wasm backend: own ones, as far as there is a build of the pack, and plain ones for what is missing. */
 export function installWasmKernels(kernels: KernelSet, build: Build | null): void {
   restoreKernels('wasm')
   // Also beside stock kernels: to tfjs's own leak check, what their copying Identity saves for a gradient is a leak.
-  replaceKernel('wasm', tf.Identity, identityWasm)
+  replaceKernel('wasm', tf.Identity, identityWasm, closePacks)
   if (kernels === 'own') {
     replaceKernel('wasm', tf.AvgPoolGrad, avgPoolGrad('wasm'))
     replaceKernel('wasm', tf.MaxPoolGrad, maxPoolGradCpu)

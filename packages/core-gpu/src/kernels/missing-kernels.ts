@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvAttributes } from './conv2d-gradients/geometry.ts'
-import { filterGradientReference } from './conv2d-gradients/reference.ts'
+import type { ConvAttributes } from './conv2d/geometry.ts'
+import { filterGradientReference } from './conv2d/reference.ts'
 import { depthwiseFilterGradientReference, depthwiseInputGradientReference } from './depthwise-gradients/reference.ts'
 import { einsum } from './einsum/einsum.ts'
 import { replaceWithOperations } from './registry.ts'

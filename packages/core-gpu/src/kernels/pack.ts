@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { relaxedPack, simdPack } from './pack.gen.ts'
+import { type Binary, relaxedPack, simdPack } from './pack.gen.ts'
+import { Threads } from './threads.ts'
 
 /** A compiled variant of the kernel pack. */
 export type Build = 'relaxed' | 'simd'
@@ -7,17 +8,24 @@ export type Build = 'relaxed' | 'simd'
 /** What assembly/ exports. */
 export type PackFunction =
   | 'adamw'
-  | 'col2im'
+  | 'convFilterParts'
+  | 'convFilterScratch'
+  | 'convInputImages'
+  | 'convRows'
+  | 'convScratch'
   | 'depthwiseGradient'
   | 'gatherRows'
-  | 'gemm'
+  | 'gemmBatch'
+  | 'gemmFewRows'
+  | 'gemmRows'
   | 'gemmScratch'
-  | 'im2col'
   | 'nearestDistances'
   | 'nearestRows'
   | 'nearestScratch'
   | 'packCodes'
+  | 'packPanels'
   | 'segmentSum'
+  | 'sumParts'
 
 // All arguments are addresses, sizes and numbers.
 type PackExports = Readonly<Record<PackFunction, (...numbers: number[]) => number>>
@@ -47,36 +55,86 @@ export interface WasmBackend extends tf.KernelBackend {
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo
 }
 
-const modules = new Map<Build, WebAssembly.Module | null>()
+const memoryFlags = { own: 1, shared: 3 }
+const binaries: Record<Build, Binary> = { relaxed: relaxedPack, simd: simdPack }
+const modules = new Map<string, WebAssembly.Module | null>()
 
 /** The best build that this runtime takes, no better than `limit`; null where there is none. */
 export function bestBuild(limit: Build | 'none'): Build | null {
   const candidates: Build[] = limit === 'relaxed' ? ['relaxed', 'simd'] : limit === 'simd' ? ['simd'] : []
-  return candidates.find((build) => moduleOf(build) !== null) ?? null
+  return candidates.find((build) => moduleOf(build, 'own') !== null) ?? null
 }
 
-function moduleOf(build: Build): WebAssembly.Module | null {
-  let module = modules.get(build)
+function moduleOf(build: Build, heap: keyof typeof memoryFlags): WebAssembly.Module | null {
+  const name = `${build}, ${heap}`
+  let module = modules.get(name)
   if (module === undefined) {
-    const binary = Uint8Array.from(atob(build === 'relaxed' ? relaxedPack : simdPack), (c) => c.charCodeAt(0))
+    const { base64, memoryFlag } = binaries[build]
+    const binary = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))
+    binary[memoryFlag] = memoryFlags[heap]
     module = WebAssembly.validate(binary) ? new WebAssembly.Module(binary) : null
-    modules.set(build, module)
+    modules.set(name, module)
   }
   return module
+}
+
+/** A block of the heap, grown as needed and kept: an allocation for every operation would cost more than a small one. */
+class WorkingMemory {
+  private readonly wasm: WasmBackend['wasm']
+  private address = 0
+  private bytes = 0
+
+  constructor(wasm: WasmBackend['wasm']) {
+    this.wasm = wasm
+  }
+
+  take(bytes: number): number {
+    if (bytes > this.bytes) {
+      if (this.address !== 0) this.wasm._free(this.address)
+      this.address = this.wasm._malloc(bytes) >>> 0
+      this.bytes = this.address === 0 ? 0 : bytes
+      if (this.address === 0) throw new Error(`out of WebAssembly memory: ${bytes} bytes of working memory`)
+    }
+    return this.address
+  }
 }
 
 /** The kernel pack inside one backend's heap: it works on the tensors where they are. */
 export class Pack {
   readonly run: PackExports
   readonly backend: WasmBackend
-  // One block, grown as needed and kept: an allocation for every operation would cost more than a small operation.
-  private block = 0
-  private blockBytes = 0
+  private readonly module: WebAssembly.Module
+  private readonly shared: WorkingMemory
+  private readonly perThread: WorkingMemory
+  private workers: Threads | null = null
 
   constructor(backend: WasmBackend, build: Build) {
     this.backend = backend
+    this.module = moduleOf(build, backend.wasm.asm.memory.buffer instanceof ArrayBuffer ? 'own' : 'shared')!
+    this.shared = new WorkingMemory(backend.wasm)
+    this.perThread = new WorkingMemory(backend.wasm)
     const { memory } = backend.wasm.asm
-    this.run = new WebAssembly.Instance(moduleOf(build)!, { env: { memory } }).exports as unknown as PackExports
+    this.run = new WebAssembly.Instance(this.module, { env: { memory } }).exports as unknown as PackExports
+  }
+
+  /** How many threads work on one operation. */
+  get threads(): number {
+    return this.workers?.count ?? 1
+  }
+
+  /** Starts or ends workers, so that at most `count` threads work; fewer where the heap is not shared. */
+  async useThreads(count: number): Promise<void> {
+    const { memory } = this.backend.wasm.asm
+    const possible = memory.buffer instanceof ArrayBuffer ? 1 : count
+    if (possible === this.threads) return
+    this.close()
+    if (possible > 1) this.workers = await Threads.start(this.module, memory, possible).catch(() => null)
+  }
+
+  /** Ends the workers. */
+  close(): void {
+    this.workers?.close()
+    this.workers = null
   }
 
   /**
@@ -86,9 +144,12 @@ export class Pack {
    * Where the ranges begin depends on `grain` alone, so that the result does not depend on the number of threads.
    */
   parallel(name: PackFunction, items: number, grain: number, scratchBytes: number, ...numbers: number[]): void {
-    const scratch = scratchBytes === 0 ? 0 : this.scratch(scratchBytes)
-    for (let from = 0; from < items; from += grain)
-      this.run[name](from, Math.min(from + grain, items), scratch, ...numbers)
+    const own = this.run[name]
+    const bytes = Math.ceil(scratchBytes / 64) * 64
+    const together = this.workers !== null && items > grain
+    const scratch = bytes === 0 ? 0 : this.perThread.take(bytes * (together ? this.threads : 1))
+    if (together) return this.workers!.run(name, own, items, grain, scratch, bytes, numbers)
+    for (let from = 0; from < items; from += grain) own(from, Math.min(from + grain, items), scratch, ...numbers)
   }
 
   /** The address of a tensor's elements; it stays, while views of the heap end when the heap grows. */
@@ -98,13 +159,7 @@ export class Pack {
 
   /** The address of `bytes` of working memory, whose content lasts until the next call. */
   scratch(bytes: number): number {
-    if (bytes > this.blockBytes) {
-      if (this.block !== 0) this.backend.wasm._free(this.block)
-      this.block = this.backend.wasm._malloc(bytes) >>> 0
-      this.blockBytes = this.block === 0 ? 0 : bytes
-      if (this.block === 0) throw new Error(`out of WebAssembly memory: ${bytes} bytes of working memory`)
-    }
-    return this.block
+    return this.shared.take(bytes)
   }
 
   /** A new tensor, its elements as the heap left them. */
@@ -140,4 +195,9 @@ export function packFor(backend: tf.KernelBackend, build: Build): Pack {
   let pack = builds.get(build)
   if (!pack) builds.set(build, (pack = new Pack(backend as WasmBackend, build)))
   return pack
+}
+
+/** Ends the workers of a backend's packs; a kernel set of its own may start them again. */
+export function closePacks(backend: tf.KernelBackend): void {
+  for (const pack of packs.get(backend)?.values() ?? []) pack.close()
 }

@@ -10,8 +10,16 @@ export type Kernel = (
   backend: tf.KernelBackend,
 ) => tf.TensorInfo | tf.TensorInfo[]
 
-/** Registers a kernel in the place of what the backend has under that name, until `restoreKernels`. */
-export function replaceKernel(backendName: string, kernelName: string, kernel: Kernel): void {
+/**
+ * Registers a kernel in the place of what the backend has under that name, until `restoreKernels`.
+ * @param dispose what to do when the backend is removed
+ */
+export function replaceKernel(
+  backendName: string,
+  kernelName: string,
+  kernel: Kernel,
+  dispose?: (backend: tf.KernelBackend) => void,
+): void {
   const previous = tf.getKernel(kernelName, backendName) ?? null
   let saved = replaced.get(backendName)
   if (!saved) replaced.set(backendName, (saved = new Map()))
@@ -29,6 +37,7 @@ export function replaceKernel(backendName: string, kernelName: string, kernel: K
       ),
     // Own kernels hand some cases back to the stock one, which must be set up with each new backend.
     ...(stock?.setupFunc && { setupFunc: stock.setupFunc }),
+    ...(dispose && { disposeFunc: (backend) => dispose(backend as tf.KernelBackend) }),
   })
 }
 

@@ -15,8 +15,9 @@ export interface DeviceCase {
 /** Every variant of the kernels that runs without a graphics card. */
 export const deviceCases: DeviceCase[] = [
   { title: 'cpu', backend: 'cpu', options: {} },
-  { title: 'wasm, relaxed SIMD', backend: 'wasm', options: { simd: 'relaxed' } },
-  { title: 'wasm, plain SIMD', backend: 'wasm', options: { simd: 'simd' } },
+  { title: 'wasm, relaxed SIMD, 2 threads', backend: 'wasm', options: { simd: 'relaxed', threads: 2 } },
+  { title: 'wasm, relaxed SIMD, 1 thread', backend: 'wasm', options: { simd: 'relaxed', threads: 1 } },
+  { title: 'wasm, plain SIMD, 2 threads', backend: 'wasm', options: { simd: 'simd', threads: 2 } },
   { title: 'wasm, no SIMD', backend: 'wasm', options: { simd: 'none' } },
   { title: 'wasm, stock kernels', backend: 'wasm', options: { kernels: 'stock' } },
 ]

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { spreadTaps } from '../kernels/conv2d/dilated-gradients.ts'
 import { BaseModule, variable } from '../module/module.ts'
 import type { Key } from '../random/key.ts'
 import { describeShape, requireInteger, requireShape } from '../validation/validation.ts'
@@ -62,26 +63,29 @@ export class Conv2d extends BaseModule implements Layer {
    */
   forward(x: tf.Tensor): tf.Tensor {
     requireShape('x', x, [null, null, null, this.inChannels])
+    const [pad, strides, dilations] = [this.#explicitPadding(x), this.#stride, this.#dilation]
+    const [input, filter] = [x as tf.Tensor4D, this.weight as unknown as tf.Tensor4D]
+    const isOne = (pair: readonly number[]): boolean => pair.every((n) => n === 1)
     return tf.tidy(() => {
-      const filter = spread(spread(this.weight, 0, this.#dilation[0]), 1, this.#dilation[1])
-      const pad = this.#explicitPadding(x, filter)
-      const bias = this.bias ? { bias: this.bias } : {}
-      return tf.fused.conv2d({
-        x: x as tf.Tensor4D,
-        filter: filter as tf.Tensor4D,
-        strides: this.#stride,
-        pad,
-        ...bias,
-      })
+      if (isOne(strides) && !isOne(dilations)) {
+        // tfjs's fused convolution has no gradient for it.
+        const y = tf.conv2d(input, filter, 1, pad, 'NHWC', dilations)
+        return this.bias ? tf.add(y, this.bias) : y
+      }
+      // tfjs takes no stride together with a dilation.
+      const spread = spreadTaps(filter, dilations)
+      return tf.fused.conv2d({ x: input, filter: spread, strides, pad, ...(this.bias && { bias: this.bias }) })
     })
   }
 
-  #explicitPadding(x: tf.Tensor, filter: tf.Tensor): 'same' | tf.backend_util.ExplicitPadding {
+  #explicitPadding(x: tf.Tensor): 'same' | tf.backend_util.ExplicitPadding {
     if (this.#padding === 'same') return 'same'
     const [top, left] = this.#padding
-    if (x.shape[1]! + 2 * top < filter.shape[0]! || x.shape[2]! + 2 * left < filter.shape[1]!) {
-      const window = describeShape([filter.shape[0]!, filter.shape[1]!])
-      throw new RangeError(`x: shape ${describeShape(x.shape)} is smaller than the kernel's window ${window}`)
+    const [kh, kw] = this.weight.shape as [number, number]
+    const window = [(kh - 1) * this.#dilation[0] + 1, (kw - 1) * this.#dilation[1] + 1] as const
+    if (x.shape[1]! + 2 * top < window[0] || x.shape[2]! + 2 * left < window[1]) {
+      const size = describeShape([...window])
+      throw new RangeError(`x: shape ${describeShape(x.shape)} is smaller than the kernel's window ${size}`)
     }
     return [
       [0, 0],
@@ -90,18 +94,4 @@ export class Conv2d extends BaseModule implements Layer {
       [0, 0],
     ]
   }
-}
-
-/** Puts zeros between a kernel's taps: tfjs knows no gradient for its own dilation. */
-function spread(filter: tf.Tensor, axis: number, dilation: number): tf.Tensor {
-  const taps = filter.shape[axis]!
-  if (dilation === 1 || taps === 1) return filter
-  const outer = tf.util.sizeFromShape(filter.shape.slice(0, axis))
-  const inner = tf.util.sizeFromShape(filter.shape.slice(axis + 1))
-  const rows = tf.reshape(filter, [outer * taps, 1, inner]) as tf.Tensor3D
-  const spaced = tf.pad(rows, [[0, 0], [0, dilation - 1], [0, 0]]) // prettier-ignore
-  const length = (taps - 1) * dilation + 1
-  const whole = tf.reshape(spaced, [outer, taps * dilation, inner]) as tf.Tensor3D
-  const shape = filter.shape.with(axis, length)
-  return tf.reshape(tf.slice(whole, [0, 0, 0], [outer, length, inner]), shape)
 }

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describeShape } from '../validation/validation.ts'
 
-/** A tensor as golden files write it: plain values, a sine sweep by formula, or one row repeated. */
+/** A tensor as golden files write it: plain values, a sine by one of two formulas, or one row repeated. */
 export type GoldenTensor =
-  | { readonly shape: readonly number[]; readonly values: readonly number[] }
+  | { readonly shape: readonly number[]; readonly values: readonly GoldenNumber[] }
   | (Chirp & { readonly shape: readonly number[]; readonly formula: 'chirp' })
+  | (Sweep & { readonly shape: readonly number[]; readonly formula: 'sweep' })
   | { readonly shape: readonly number[]; readonly row: GoldenTensor }
 
 /** `amp * sin(a i + b i^2 + c) + off` over the flat index i, in double precision. */
@@ -16,6 +17,18 @@ interface Chirp {
   readonly off: number
 }
 
+/** `offset + amp * sin(0.37 i + 0.11 k + 0.017 (i^2 mod 1009))` over the flat index i, in double precision. */
+interface Sweep {
+  readonly k: number
+  /** default 1 */
+  readonly amp?: number
+  /** default 0 */
+  readonly offset?: number
+}
+
+/** JSON has no infinities. */
+type GoldenNumber = number | 'inf' | '-inf'
+
 /** `|got - expected| <= abs + rel * |expected|` */
 export interface Tolerance {
   readonly abs: number
@@ -25,13 +38,24 @@ export interface Tolerance {
 /** The numbers of a golden tensor, row-major, in double precision. */
 export function goldenValues(golden: GoldenTensor): Float64Array {
   const size = tf.util.sizeFromShape([...golden.shape])
-  if ('values' in golden) return Float64Array.from(golden.values)
+  if ('values' in golden) return Float64Array.from(golden.values, goldenNumber)
   if ('row' in golden) {
     const row = goldenValues(golden.row)
     return Float64Array.from({ length: size }, (_, i) => row[i % row.length]!)
   }
+  if (golden.formula === 'sweep') {
+    const { k, amp = 1, offset = 0 } = golden
+    return Float64Array.from(
+      { length: size },
+      (_, i) => offset + amp * Math.sin(0.37 * i + 0.11 * k + 0.017 * ((i * i) % 1009)),
+    )
+  }
   const { amp, a, b, c, off } = golden
   return Float64Array.from({ length: size }, (_, i) => amp * Math.sin(a * i + b * i * i + c) + off)
+}
+
+function goldenNumber(value: GoldenNumber): number {
+  return typeof value === 'number' ? value : value === 'inf' ? Infinity : -Infinity
 }
 
 /** A golden tensor on the current backend; the caller disposes it. */
@@ -58,6 +82,7 @@ export async function expectGolden(
     throw new Error(`${name}: shape ${describeShape(got.shape)}, expected ${describeShape(expected.shape)}`)
   if (values.length !== wanted.length) throw new Error(`${name}: ${values.length} values, expected ${wanted.length}`)
   wanted.forEach((value, i) => {
+    if (values[i] === value) return // infinities too
     const off = Math.abs(values[i]! - value)
     if (!(off <= tolerance.abs + tolerance.rel * Math.abs(value)))
       throw new Error(`${name}[${i}]: got ${values[i]}, expected ${value} (off by ${off})`)

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import { beforeAll, describe, it } from 'vitest'
-import { convolutionGradients, convolutions } from '../conv2d-gradients/convolutions.ts'
+import { convolutionGradients, convolutions } from '../conv2d/convolutions.ts'
 import { deviceCases, expectClose, expectNoLeaks, numbers, useCase } from '../testing.ts'
 
 describe.each(deviceCases)('depthwise convolution gradients on $title', (device) => {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type ConvAttributes, convGeometry } from '../conv2d-gradients/geometry.ts'
-import { filterGradientReference } from '../conv2d-gradients/reference.ts'
+import { type ConvAttributes, convGeometry } from '../conv2d/geometry.ts'
+import { filterGradientReference } from '../conv2d/reference.ts'
 
 // A depthwise convolution is a dense one whose filter is zero between different channels.
 

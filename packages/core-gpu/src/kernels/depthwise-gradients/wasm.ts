@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { type ConvGeometry, geometryNumbers } from '../conv2d-gradients/geometry.ts'
+import { type ConvGeometry, geometryNumbers } from '../conv2d/geometry.ts'
 import type { Pack } from '../pack.ts'
 
 /** Gradient of a depthwise convolution: `other` is the filter when `towards` is input, the input when it is filter. */

@@ -1,15 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Pack } from '../pack.ts'
+import { type Epilogue, grainOf, multiply, noEpilogue } from './gemm.ts'
 
-/** Activations that GEMM applies itself, by its own numbers; the others stay with the stock kernel. */
-export const gemmActivations: Record<string, number> = { linear: 0, relu: 1, relu6: 2, leakyrelu: 3 }
-
-/** What may follow a matrix product. */
-export interface Epilogue {
-  readonly bias?: tf.TensorInfo
-  readonly activation?: number
-  readonly slope?: number
-}
+/** Matrices up to this many numbers go one to a thread; larger ones are shared out row by row. */
+const wholeMatrix = 1 << 18
 
 /** Matrix product of the last two dimensions, the others broadcast. */
 export function matMulWasm(
@@ -18,7 +12,7 @@ export function matMulWasm(
   b: tf.TensorInfo,
   transposeA: boolean,
   transposeB: boolean,
-  { bias, activation = 0, slope = 0 }: Epilogue = {},
+  epilogue: Epilogue = noEpilogue,
 ): tf.TensorInfo {
   const [aRows, aColumns] = a.shape.slice(-2) as [number, number]
   const [bRows, bColumns] = b.shape.slice(-2) as [number, number]
@@ -31,30 +25,46 @@ export function matMulWasm(
   const count = tf.util.sizeFromShape(batch)
   if (count * m * n === 0) return out
 
-  const scratch = pack.scratch(pack.run.gemmScratch(n, k))
-  const from = { a: pack.address(a), b: pack.address(b), out: pack.address(out), bias: bias ? pack.address(bias) : 0 }
-  const [aRow, aColumn] = transposeA ? [4, aColumns * 4] : [aColumns * 4, 4]
-  const [bRow, bColumn] = transposeB ? [4, bColumns * 4] : [bColumns * 4, 4]
-  const multiply = (aAt: number, bAt: number, outAt: number, rows: number): void => {
-    pack.run.gemm(aAt, aRow, aColumn, bAt, bRow, bColumn, outAt, rows, n, k, 0, from.bias, activation, slope, scratch)
-  }
+  const left = { at: pack.address(a), row: transposeA ? 4 : aColumns * 4, column: transposeA ? aColumns * 4 : 4 }
+  const right = { at: pack.address(b), row: transposeB ? 4 : bColumns * 4, column: transposeB ? bColumns * 4 : 4 }
+  const to = pack.address(out)
 
   const oneB = tf.util.sizeFromShape(b.shape) === bRows * bColumns
   if (oneB && (count === 1 || !transposeA)) {
-    multiply(from.a, from.b, from.out, count * m) // rows of all batches lie one below the other
+    multiply(pack, left, right, to, [count * m, n, k], epilogue) // rows of all batches lie one below the other
     return out
   }
-  const aSteps = batchSteps(a.shape.slice(0, -2), batch, m * k * 4)
-  const bSteps = batchSteps(b.shape.slice(0, -2), batch, k * n * 4)
-  for (let i = 0; i < count; i++) multiply(from.a + aSteps(i), from.b + bSteps(i), from.out + i * m * n * 4, m)
+  const aStep = uniformStep(a.shape.slice(0, -2), count, m * k * 4)
+  const bStep = uniformStep(b.shape.slice(0, -2), count, k * n * 4)
+  const plain = epilogue.bias === 0 && epilogue.activation === 0
+  if (plain && count > 1 && aStep !== null && bStep !== null && k * (m + n) + m * n <= wholeMatrix) {
+    const scratch = pack.run.gemmScratch(k) + Math.ceil(n / 8) * 8 * k * 4
+    const numbers = [left.at, aStep, left.row, left.column, right.at, bStep, right.row, right.column, to, m, n, k]
+    pack.parallel('gemmBatch', count, grainOf(m * n * k, 1), scratch, ...numbers)
+    return out
+  }
+  const aOffset = batchOffsets(a.shape.slice(0, -2), batch, m * k * 4)
+  const bOffset = batchOffsets(b.shape.slice(0, -2), batch, k * n * 4)
+  for (let i = 0; i < count; i++) {
+    const [x, y] = [
+      { ...left, at: left.at + aOffset(i) },
+      { ...right, at: right.at + bOffset(i) },
+    ]
+    multiply(pack, x, y, to + i * m * n * 4, [m, n, k], epilogue)
+  }
   return out
 }
 
-/** Where matrix i of a broadcast batch lies, in bytes from the first. */
-function batchSteps(dimensions: number[], batch: number[], bytes: number): (i: number) => number {
+/** The bytes from one matrix of a broadcast batch to the next, null where that differs. */
+function uniformStep(dimensions: number[], count: number, bytes: number): number | null {
   const own = tf.util.sizeFromShape(dimensions)
-  if (own === 1) return () => 0
-  if (own === tf.util.sizeFromShape(batch)) return (i) => i * bytes
+  return own === 1 ? 0 : own === count ? bytes : null
+}
+
+/** Where matrix i of a broadcast batch lies, in bytes from the first. */
+function batchOffsets(dimensions: number[], batch: number[], bytes: number): (i: number) => number {
+  const step = uniformStep(dimensions, tf.util.sizeFromShape(batch), bytes)
+  if (step !== null) return (i) => i * step
   const lead = batch.length - dimensions.length
   return (i) => {
     let rest = i

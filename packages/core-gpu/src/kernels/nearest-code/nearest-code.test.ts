@@ -54,6 +54,45 @@ describe.each(deviceCases)('nearestCode on $title', (device) => {
     )
   })
 
+  it('finds the code of the largest cosine', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 70 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.nat(1000),
+        (n, k, d, seed) => {
+          const [x, codes] = [numbers(n * d, seed), numbers(k * d, seed + 1)]
+          const unit = (rows: Float32Array): number[] =>
+            Array.from(rows, (value, i) => {
+              const row = rows.subarray(Math.floor(i / d) * d, Math.floor(i / d) * d + d)
+              return value / Math.hypot(...row)
+            })
+          tf.tidy(() => {
+            const vectors = tf.mul(tf.tensor2d(x, [n, d]), 7) as tf.Tensor2D
+            const { indices, distances } = nearestCode(vectors, tf.tensor2d(codes, [k, d]), { metric: 'cosine' })
+            // On the unit sphere the squared distance is twice 1 - cosine.
+            const [rows, units] = [unit(x), unit(codes)]
+            const found = Array.from(indices.dataSync(), (j, i) => distance(rows, i, units, j, d) / 2)
+            const expected = nearest(rows, units, d).distances.map((squared) => squared / 2)
+            expectClose(found, expected, 1e-5)
+            expectClose(distances.dataSync(), found, 1e-5)
+          })
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+
+  it('has distance 1 to and from zero vectors by cosine', () => {
+    tf.tidy(() => {
+      const x = tf.tensor2d([0, 0, 3, 0, NaN, 1, -2, 0], [4, 2])
+      const { indices, distances } = nearestCode(x, tf.tensor2d([0, 0, 0, 5, 0.5, 0], [3, 2]), { metric: 'cosine' })
+      expect(Array.from(indices.dataSync())).toEqual([0, 2, -1, 0])
+      expectClose(distances.dataSync(), [1, 0, NaN, 1])
+    })
+  })
+
   it('gives the first of equally near codes', () => {
     // Small whole numbers: every distance is exact in float32.
     fc.assert(
@@ -152,6 +191,7 @@ describe.each(deviceCases)('nearestCode on $title', (device) => {
       )
       expect(() => nearestCode(tf.zeros([6]) as unknown as tf.Tensor2D, tf.zeros([4, 5]))).toThrow(RangeError)
       expect(() => nearestCode(tf.zeros([2, 3]), tf.zeros([0, 3]))).toThrow(/codebook/)
+      expect(() => nearestCode(tf.zeros([2, 3]), tf.zeros([4, 3]), { metric: 'l1' as 'cosine' })).toThrow(/metric.*l1/)
     })
   })
 })

@@ -1,38 +1,49 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { stopGradient } from '../../autodiff/stop-gradient.ts'
-import { requireLastDimension, requireShape } from '../../validation/validation.ts'
+import { describeValue, requireLastDimension, requireShape } from '../../validation/validation.ts'
 import { hasKernel } from '../registry.ts'
 import { nearestCodeReference } from './reference.ts'
+
+/** How far a code is: by the squared Euclidean distance, or by 1 - cosine. */
+export type CodeMetric = 'euclidean' | 'cosine'
+
+export interface NearestCodeOptions {
+  /** default `euclidean` */
+  readonly metric?: CodeMetric
+}
 
 /** What `nearestCode` finds. */
 export interface NearestCode {
   /** int32 [N]; of equally near codes the first, -1 where the vector has a NaN */
   readonly indices: tf.Tensor1D
-  /** squared Euclidean distances [N]; NaN where the vector has a NaN */
+  /** [N]: squared Euclidean, or 1 - cosine, which is 1 where a vector is zero; NaN where the vector has a NaN */
   readonly distances: tf.Tensor1D
 }
 
 /**
  * Finds the nearest code for every vector, without forming the N x K distance matrix.
  *
- * No gradient flows through either result. Codes are compared by |c|^2 - 2 x.c in float32; the distance of the one
- * found is exact.
+ * No gradient flows through either result. Codes are compared by |c|^2 - 2 x.c, or by the product with the code scaled
+ * to length 1, in float32; the distance of the one found is exact.
  * @param x vectors, [N, d]
  * @param codebook codes, [K, d]
- * @throws RangeError when the shapes do not fit, or there is no code
+ * @throws RangeError when the shapes do not fit, there is no code, or the metric is unknown
  */
-export function nearestCode(x: tf.Tensor2D, codebook: tf.Tensor2D): NearestCode {
+export function nearestCode(x: tf.Tensor2D, codebook: tf.Tensor2D, options: NearestCodeOptions = {}): NearestCode {
+  const { metric = 'euclidean' } = options
   requireShape('codebook', codebook, [null, null])
   requireShape('x', x, [null, null])
   requireLastDimension('x', x, codebook.shape[1])
   if (codebook.size === 0)
     throw new RangeError(`codebook: expected shape [K, d] with K, d >= 1, got [${codebook.shape}]`)
+  if (metric !== 'euclidean' && metric !== 'cosine')
+    throw new RangeError(`options.metric: expected euclidean or cosine, got ${describeValue(metric)}`)
   if (x.shape[0] === 0) return { indices: tf.tensor1d([], 'int32'), distances: tf.tensor1d([]) }
 
   const constant = { x: stopGradient(x), codebook: stopGradient(codebook) }
   const [indices, distances] = hasKernel('XNearestCode')
-    ? (tf.engine().runKernel('XNearestCode', constant) as unknown as [tf.Tensor1D, tf.Tensor1D])
-    : tf.tidy(() => nearestCodeReference(constant.x, constant.codebook))
+    ? (tf.engine().runKernel('XNearestCode', constant, { metric }) as unknown as [tf.Tensor1D, tf.Tensor1D])
+    : tf.tidy(() => nearestCodeReference(constant.x, constant.codebook, metric))
   tf.dispose(constant)
   return { indices, distances }
 }

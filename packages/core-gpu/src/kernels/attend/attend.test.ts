@@ -1,0 +1,309 @@
+import * as tf from '@tensorflow/tfjs-core'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { valueAndGradients } from '../../autodiff/value-and-gradients.ts'
+import { checkGradients } from '../../testing/finite-differences.ts'
+import { hasKernel } from '../registry.ts'
+import { deviceCases, expectClose, expectNoLeaks, numbers, useCase } from '../testing.ts'
+import { attend } from './attend.ts'
+import type { AttendOptions, AttendSizes } from './contract.ts'
+import { exactAttention, type ExactProblem } from './exact.ts'
+
+interface Case {
+  readonly sizes: AttendSizes
+  readonly options: Pick<AttendOptions, 'causal' | 'scale' | 'softcap' | 'window'>
+  /** which sizes of [B, h, L, S] bias and mask have; the others are 1 */
+  readonly bias?: readonly boolean[] | undefined
+  readonly mask?: readonly boolean[] | undefined
+  readonly sinks: boolean
+  readonly seed: number
+}
+
+const full = (sizes: AttendSizes, axes: readonly boolean[]): number[] =>
+  [sizes.batch, sizes.heads, sizes.queries, sizes.keys].map((size, axis) => (axes[axis] ? size : 1))
+
+function problemOf({ sizes, options, bias, mask, sinks, seed }: Case, amplitude = 1): ExactProblem {
+  const { batch, heads, groups, queries, keys, width, valueWidth } = sizes
+  const scores = (axes: readonly boolean[], at: number): { shape: number[]; values: Float32Array } => {
+    const shape = full(sizes, axes)
+    return { shape, values: numbers(tf.util.sizeFromShape(shape), seed + at) }
+  }
+  const masked = mask && scores(mask, 6)
+  const { causal = false, window } = options
+  const [left, right] = typeof window === 'number' ? [window - 1, 0] : (window ?? [Infinity, Infinity])
+  return {
+    sizes,
+    q: numbers(batch * heads * queries * width, seed + 1).map((x) => x * amplitude),
+    k: numbers(batch * groups * keys * width, seed + 2).map((x) => x * amplitude),
+    v: numbers(batch * groups * keys * valueWidth, seed + 3),
+    sees: (position, key) => key <= position + (causal ? 0 : right) && key >= position - left,
+    ...options,
+    ...(bias && { bias: scores(bias, 5) }),
+    ...(masked && { mask: { shape: masked.shape, values: masked.values.map((x) => Number(x > -0.3)) } }),
+    ...(sinks && { sinks: numbers(heads, seed + 4).map((x) => x * 2) }),
+    dOutput: numbers(batch * heads * queries * valueWidth, seed + 7),
+    dLogSumExp: numbers(batch * heads * queries, seed + 8),
+  }
+}
+
+function tensorsOf({ sizes, q, k, v, bias, mask, sinks }: ExactProblem): {
+  q: tf.Tensor4D
+  k: tf.Tensor4D
+  v: tf.Tensor4D
+  bias?: tf.Tensor
+  sinks?: tf.Tensor1D
+  mask?: tf.Tensor
+} {
+  const { batch, heads, groups, queries, keys, width, valueWidth } = sizes
+  return {
+    q: tf.tensor4d(Float32Array.from(q), [batch, heads, queries, width]),
+    k: tf.tensor4d(Float32Array.from(k), [batch, groups, keys, width]),
+    v: tf.tensor4d(Float32Array.from(v), [batch, groups, keys, valueWidth]),
+    ...(bias && { bias: tf.tensor(Float32Array.from(bias.values), [...bias.shape]) }),
+    ...(sinks && { sinks: tf.tensor1d(Float32Array.from(sinks)) }),
+    ...(mask && { mask: tf.tensor(Uint8Array.from(mask.values), [...mask.shape], 'bool') }),
+  }
+}
+
+/** Runs a case forwards and backwards and compares everything with the definition. */
+function expectExact(
+  problem: ExactProblem,
+  options: Case['options'],
+  which: 'both' | 'output',
+  tolerance = 1e-5,
+): void {
+  const exact = exactAttention(which === 'both' ? problem : { ...problem, dLogSumExp: [] })
+  tf.tidy(() => {
+    const { mask, ...inputs } = tensorsOf(problem)
+    const run = (x: typeof inputs): { output: tf.Tensor4D; logSumExp: tf.Tensor3D } =>
+      attend(x.q, x.k, x.v, {
+        ...options,
+        ...(mask && { mask }),
+        ...(x.bias && { bias: x.bias }),
+        ...(x.sinks && { sinks: x.sinks }),
+      })
+    const { output, logSumExp } = run(inputs)
+    expectClose(output.dataSync(), exact.output, tolerance)
+    expectClose(logSumExp.dataSync(), exact.logSumExp, tolerance)
+
+    const names = Object.keys(inputs) as (keyof typeof inputs)[]
+    const weighted = (...args: tf.Tensor[]): tf.Scalar => {
+      const attended = run(Object.fromEntries(names.map((name, i) => [name, args[i]!])) as typeof inputs)
+      const dOutput = tf.tensor(Float32Array.from(problem.dOutput!), attended.output.shape)
+      const sum = tf.sum(tf.mul(attended.output, dOutput)) as tf.Scalar
+      if (which === 'output') return sum
+      const dSum = tf.tensor(Float32Array.from(problem.dLogSumExp!), attended.logSumExp.shape)
+      const some = tf.greater(attended.logSumExp, -1e30) // also keeps -Infinity out of the sum
+      return tf.add(sum, tf.sum(tf.mul(tf.where(stop(some), attended.logSumExp, 0), dSum)))
+    }
+    const gradients = tf.grads(weighted)(names.map((name) => inputs[name]!))
+    const expected: Record<string, Float64Array> = {
+      q: exact.dq,
+      k: exact.dk,
+      v: exact.dv,
+      bias: exact.dBias,
+      sinks: exact.dSinks,
+    }
+    names.forEach((name, i) => {
+      try {
+        expect(gradients[i]!.shape).toEqual(inputs[name]!.shape)
+        expectClose(gradients[i]!.dataSync(), expected[name]!, tolerance * 4)
+      } catch (error) {
+        throw new Error(`gradient of ${name}: ${(error as Error).message}`, { cause: error })
+      }
+    })
+  })
+}
+
+const stop = (x: tf.Tensor): tf.Tensor => tf.tensor(x.dataSync(), x.shape, x.dtype)
+
+const axes = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean())
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined })
+const window = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.tuple(fc.nat(20), fc.nat(20)))
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    batch: fc.integer({ min: 1, max: 2 }),
+    groups: fc.integer({ min: 1, max: 2 }),
+    perGroup: fc.integer({ min: 1, max: 3 }),
+    queries: fc.integer({ min: 1, max: 70 }),
+    keys: fc.integer({ min: 1, max: 70 }),
+    width: fc.integer({ min: 1, max: 20 }),
+    valueWidth: fc.integer({ min: 1, max: 20 }),
+    causal: fc.boolean(),
+    window: optional(window),
+    scale: optional(fc.constantFrom(0.3, -0.5)),
+    softcap: optional(fc.constantFrom(0.7, 5)),
+    bias: optional(axes),
+    mask: optional(axes),
+    sinks: fc.boolean(),
+    seed: fc.nat(1000),
+  })
+  .map(({ batch, groups, perGroup, queries, keys, width, valueWidth, bias, mask, sinks, seed, ...rest }) => ({
+    sizes: { batch, heads: groups * perGroup, groups, queries, keys, width, valueWidth },
+    options: Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+    bias,
+    mask,
+    sinks,
+    seed,
+  }))
+
+const plain = (sizes: Partial<AttendSizes>, rest: Partial<Case> = {}): Case => ({
+  sizes: { batch: 1, heads: 2, groups: 1, queries: 9, keys: 13, width: 4, valueWidth: 3, ...sizes },
+  options: {},
+  sinks: false,
+  seed: 5,
+  ...rest,
+})
+
+describe.each(deviceCases)('attend on $title', (device) => {
+  beforeAll(() => useCase(device))
+
+  it('follows its definition, forwards and backwards', () => {
+    fc.assert(
+      fc.property(cases, fc.constantFrom('both' as const, 'output' as const), (problem, which) =>
+        expectExact(problemOf(problem), problem.options, which),
+      ),
+      { numRuns: hasKernel('XAttend') ? 80 : 10 },
+    )
+  })
+
+  it.each([
+    ['square, causal', 150, 150, { causal: true }],
+    ['tall, causal: rows that see nothing', 140, 90, { causal: true }],
+    ['wide, causal', 65, 201, { causal: true }],
+    ['a window that leaves tiles out on both sides', 190, 190, { window: 17 }],
+    ['a window to both sides', 130, 170, { window: [33, 5] as const }],
+  ])('over several tiles: %s', (_, queries, keys, options) => {
+    const sizes = { heads: 4, groups: 2, queries, keys, width: 33, valueWidth: 18 }
+    expectExact(problemOf(plain(sizes, { options, sinks: true })), options, 'both')
+  })
+
+  it.each([1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13, 47, 48, 49, 63, 64, 65, 95, 96, 97])(
+    'at the edge of a tile: %i keys and queries',
+    (n) => {
+      const options = { causal: true }
+      expectExact(problemOf(plain({ queries: n, keys: n, width: 5 }, { options })), options, 'both')
+      expectExact(problemOf(plain({ queries: 3, keys: n })), {}, 'output')
+      expectExact(problemOf(plain({ queries: n, keys: 3 })), {}, 'output')
+    },
+  )
+
+  it.each([4, 64, 128, 256])('for heads of %i', (width) => {
+    expectExact(problemOf(plain({ width, valueWidth: width })), {}, 'both')
+  })
+
+  it('finds the greatest score at every slot of every tile', () => {
+    const keys = 140
+    const problem = problemOf(plain({ heads: 1, queries: 1, keys }))
+    for (let slot = 0; slot < keys; slot++) {
+      const bias = {
+        shape: [1, 1, 1, keys],
+        values: Float32Array.from({ length: keys }, (_, j) => (j === slot ? 300 : 0)),
+      }
+      const exact = exactAttention({ ...problem, bias })
+      tf.tidy(() => {
+        const { q, k, v, ...rest } = tensorsOf({ ...problem, bias })
+        const { output, logSumExp } = attend(q, k, v, rest)
+        expectClose(output.dataSync(), exact.output)
+        expectClose(logSumExp.dataSync(), exact.logSumExp)
+      })
+    }
+  })
+
+  it('bears scores of 10,000', () => {
+    const problem = problemOf(plain({ queries: 70, keys: 70, width: 8 }), 90)
+    const { output, logSumExp } = exactAttention(problem)
+    expect(Math.max(...logSumExp)).toBeGreaterThan(5000)
+    tf.tidy(() => {
+      const { q, k, v } = tensorsOf(problem)
+      const got = attend(q, k, v)
+      // A score of 10,000 is known to 1e-3.
+      expectClose(got.output.dataSync(), output, 2e-2)
+      expectClose(got.logSumExp.dataSync(), logSumExp)
+    })
+  })
+
+  it('gives nothing, and no gradient, to rows that a bias of -Infinity or a mask hides', () => {
+    const base = problemOf(plain({ queries: 20, keys: 70 }))
+    const hidden = (i: number, j: number): boolean => i % 3 === 0 || j === 7
+    const table = (shown: number, other: number): Float32Array =>
+      Float32Array.from({ length: 20 * 70 }, (_, at) => (hidden(Math.floor(at / 70), at % 70) ? other : shown))
+    expectExact({ ...base, bias: { shape: [1, 1, 20, 70], values: table(0.5, -Infinity) } }, {}, 'both')
+    expectExact({ ...base, mask: { shape: [1, 1, 20, 70], values: table(1, 0) } }, {}, 'both')
+    expectExact({ ...base, mask: { shape: [1, 1, 20, 70], values: table(1, 0) }, sinks: [0.3, -Infinity] }, {}, 'both')
+  })
+
+  it('takes a bias of fewer dimensions', () => {
+    tf.tidy(() => {
+      const { q, k, v } = tensorsOf(problemOf(plain({})))
+      const bias = tf.tensor1d(numbers(13))
+      const wide = attend(q, k, v, { bias: tf.tile(tf.reshape(bias, [1, 1, 1, 13]), [1, 2, 9, 1]) })
+      expectClose(attend(q, k, v, { bias }).output.dataSync(), wide.output.dataSync())
+    })
+  })
+
+  it('agrees with finite differences', async () => {
+    const { q, k, v, bias, sinks } = tensorsOf(
+      problemOf(plain({ queries: 4, keys: 5 }, { bias: [false, true, false, true], sinks: true })),
+    )
+    const f = (x: Record<'q' | 'k' | 'v' | 'bias' | 'sinks', tf.Tensor>): tf.Tensor => {
+      const options = { causal: true, softcap: 2, bias: x.bias, sinks: x.sinks as tf.Tensor1D }
+      const { output, logSumExp } = attend(x.q as tf.Tensor4D, x.k as tf.Tensor4D, x.v as tf.Tensor4D, options)
+      return tf.concat([output, tf.expandDims(logSumExp, 3)], 3)
+    }
+    await checkGradients(f, { q, k, v, bias: bias!, sinks: sinks! })
+    tf.dispose([q, k, v, bias!, sinks!])
+  })
+
+  it.each([{ queries: 0 }, { keys: 0 }, { batch: 0 }, { valueWidth: 0 }])(
+    'takes tensors without elements: %o',
+    (sizes) => {
+      expectExact(problemOf(plain(sizes, { sinks: true })), {}, 'output')
+    },
+  )
+
+  it('leaks nothing', () => {
+    const { q, k, v, bias, mask, sinks } = tensorsOf(
+      problemOf(plain({}, { bias: [false, false, true, true], mask: [true, false, false, true], sinks: true })),
+    )
+    const options = { bias: bias!, mask: mask!, sinks: sinks!, causal: true }
+    expectNoLeaks(() => Object.values(attend(q, k, v, options)), 300)
+    const variables = { q: tf.variable(q), k: tf.variable(k) }
+    expectNoLeaks(() => {
+      const f = (): { loss: tf.Scalar } => {
+        const attended = attend(variables.q as tf.Tensor4D, variables.k as tf.Tensor4D, v, options)
+        return { loss: tf.add(tf.sum(attended.output), tf.sum(attended.logSumExp)) }
+      }
+      const { loss, gradients } = valueAndGradients(variables, f)
+      return [loss, ...Object.values(gradients)]
+    }, 100)
+    tf.dispose([q, k, v, bias!, mask!, sinks!, ...Object.values(variables)])
+  })
+
+  it('refuses what does not fit', () => {
+    tf.tidy(() => {
+      const [q, k, v] = [tf.zeros([1, 4, 3, 8]), tf.zeros([1, 2, 5, 8]), tf.zeros([1, 2, 5, 6])] as tf.Tensor4D[]
+      const call =
+        (other: AttendOptions): (() => void) =>
+        () =>
+          attend(q!, k!, v!, other)
+      expect(() => attend(q!, tf.zeros([1, 2, 5, 7]), v!)).toThrow(
+        /k: expected shape \[1, \?, \?, 8\], got \[1, 2, 5, 7\]/,
+      )
+      expect(() => attend(q!, tf.zeros([1, 3, 5, 8]), v!)).toThrow(/k: .* divides q's 4/)
+      expect(() => attend(q!, k!, tf.zeros([1, 2, 4, 6]))).toThrow(/v: expected shape \[1, 2, 5, \?\]/)
+      expect(() => attend(tf.zeros([4, 3, 8]) as unknown as tf.Tensor4D, k!, v!)).toThrow(RangeError)
+      expect(() => attend([1] as unknown as tf.Tensor4D, k!, v!)).toThrow(TypeError)
+      expect(() => attend(q!, k!, tf.zeros([1, 2, 5, 6], 'int32'))).toThrow(/v: expected float32, got int32/)
+      expect(call({ bias: tf.zeros([4, 2, 5]) })).toThrow(/bias: .*\[1, 4, 3, 5\], got \[4, 2, 5\]/)
+      expect(call({ mask: tf.zeros([3, 5]) })).toThrow(/mask: expected bool, got float32/)
+      expect(call({ sinks: tf.zeros([2]) })).toThrow(/sinks: expected shape \[4\]/)
+      expect(call({ window: 0 })).toThrow(/window/)
+      expect(call({ window: [1, -1] })).toThrow(/window/)
+      expect(call({ softcap: 0 })).toThrow(/softcap/)
+      expect(call({ scale: NaN })).toThrow(/scale/)
+    })
+  })
+})

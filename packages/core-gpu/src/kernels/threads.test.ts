@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import * as tf from '@tensorflow/tfjs-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { useBackend } from '../backends/use-backend.ts'
+import { nearestCode } from './nearest-code/nearest-code.ts'
+import { packFor } from './pack.ts'
+import { numbers } from './testing.ts'
+
+function tensor(shape: number[], seed: number): tf.Tensor {
+  return tf.tensor(numbers(tf.util.sizeFromShape(shape), seed), shape)
+}
+
+/** What several kernels give, large enough to be shared out; as fingerprints of the bits. */
+function results(): Record<string, string> {
+  const outputs = tf.tidy(() => {
+    const x = tensor([6, 24, 20, 24], 1) as tf.Tensor4D
+    const filter = tensor([3, 3, 24, 32], 2) as tf.Tensor4D
+    const convolve = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same')
+    const strided = (a: tf.Tensor): tf.Tensor => tf.conv2d(a as tf.Tensor4D, filter, 2, 'same')
+    const [dx, dFilter] = tf.grads(convolve)([x, filter]) as [tf.Tensor, tf.Tensor]
+    const codes = nearestCode(tensor([700, 33], 3) as tf.Tensor2D, tensor([901, 33], 4) as tf.Tensor2D)
+    return {
+      product: tf.matMul(tensor([300, 257], 5), tensor([257, 190], 6)),
+      transposed: tf.matMul(tensor([257, 300], 5), tensor([190, 257], 6), true, true),
+      batch: tf.matMul(tensor([30, 40, 64], 7), tensor([30, 64, 50], 8)),
+      fewRows: tf.matMul(tensor([2, 900], 9), tensor([900, 1500], 10)),
+      convolution: convolve(x, filter),
+      strided: tf.grad(strided)(x),
+      dx,
+      dFilter,
+      ...codes,
+    }
+  })
+  const bits = (x: tf.Tensor): string => createHash('sha256').update(new Uint8Array(x.dataSync().buffer)).digest('hex')
+  const values = Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, bits(value)]))
+  tf.dispose(outputs)
+  return values
+}
+
+describe('threads', () => {
+  let one: Record<string, string>
+
+  beforeAll(async () => {
+    await useBackend('wasm', { threads: 1 })
+    one = results()
+  })
+  afterAll(async () => {
+    await useBackend('wasm', { threads: 1 })
+  })
+
+  it.each([2, 3, 5])('%i give the bits of one', async (threads) => {
+    expect((await useBackend('wasm', { threads })).describe().threads).toBe(threads)
+    for (let round = 0; round < 3; round++) expect(results()).toEqual(one)
+  })
+
+  it('work after the heap has grown', async () => {
+    await useBackend('wasm', { threads: 2 })
+    const before = (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length
+    const large = tf.zeros([before / 4])
+    expect(results()).toEqual(one)
+    large.dispose()
+  })
+
+  it('can be more, fewer and one again, while tensors stay', async () => {
+    await useBackend('wasm', { threads: 3 })
+    const kept = tensor([64, 64], 11)
+    const before = Array.from(tf.tidy(() => tf.matMul(kept, kept).dataSync()))
+    for (const threads of [1, 2, 4, 1]) {
+      expect((await useBackend('wasm', { threads })).describe().threads).toBe(threads)
+      expect(Array.from(tf.tidy(() => tf.matMul(kept, kept).dataSync()))).toEqual(before)
+    }
+    kept.dispose()
+  })
+
+  it('report a kernel that fails on any of them', async () => {
+    await useBackend('wasm', { threads: 2 })
+    const pack = packFor(tf.backend(), 'simd')
+    await pack.useThreads(2)
+    const outside = 2 ** 32 - 64 // an address where the heap has nothing
+    expect(() => pack.parallel('sumParts', 64, 1, 0, outside, outside, 64, 1)).toThrow()
+    expect(results()).toEqual(one)
+    pack.close()
+  })
+
+  it('leave the stock kernels with one', async () => {
+    expect((await useBackend('wasm', { kernels: 'stock' })).describe().threads).toBe(1)
+  })
+
+  it('are refused below one', async () => {
+    await expect(useBackend('wasm', { threads: 0 })).rejects.toThrow(/options\.threads: .*0/)
+    await expect(useBackend('wasm', { threads: 1.5 })).rejects.toThrow(/options\.threads: .*1\.5/)
+  })
+})
