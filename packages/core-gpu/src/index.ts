@@ -12,6 +12,8 @@ export {
   type EncodeSafetensorsOptions,
   type Safetensors,
 } from './checkpoint/safetensors.ts'
+export { groupNorm, type GroupNormSettings } from './kernels/group-norm/group-norm.ts'
+export { layerNorm, type LayerNormSettings } from './kernels/layer-norm/layer-norm.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
 export {
   type CodeMetric,
@@ -19,7 +21,9 @@ export {
   nearestCode,
   type NearestCodeOptions,
 } from './kernels/nearest-code/nearest-code.ts'
+export { rmsNorm, type RmsNormSettings } from './kernels/rms-norm/rms-norm.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
+export { logSoftmax, softmax } from './kernels/softmax/softmax.ts'
 export {
   checkOptions,
   defineMethod,
