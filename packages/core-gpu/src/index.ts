@@ -16,6 +16,8 @@ export { attendCached } from './kernels/attend/attend-cached.ts'
 export { attend } from './kernels/attend/attend.ts'
 export type { Attended, AttendOptions } from './kernels/attend/contract.ts'
 export { mergeAttention } from './kernels/attend/merge-attention.ts'
+export { groupNorm, type GroupNormSettings } from './kernels/group-norm/group-norm.ts'
+export { layerNorm, type LayerNormSettings } from './kernels/layer-norm/layer-norm.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
 export {
   type CodeMetric,
@@ -23,7 +25,9 @@ export {
   nearestCode,
   type NearestCodeOptions,
 } from './kernels/nearest-code/nearest-code.ts'
+export { rmsNorm, type RmsNormSettings } from './kernels/rms-norm/rms-norm.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
+export { logSoftmax, softmax } from './kernels/softmax/softmax.ts'
 export {
   checkOptions,
   defineMethod,

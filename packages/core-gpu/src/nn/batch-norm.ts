@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, variable } from '../module/module.ts'
 import { describeShape, requireInteger, requireLastDimension } from '../validation/validation.ts'
 import type { ForwardContext, Layer } from './layer.ts'
-import { standardise } from './standardise.ts'
+import { standardise } from '../kernels/standardise.ts'
 
 export interface BatchNormOptions {
   /** added to the variance; default 1e-5 */

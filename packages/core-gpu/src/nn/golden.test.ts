@@ -258,7 +258,7 @@ describe('layers', () => {
     [
       'GroupNorm rank',
       () => new GroupNorm(2, 6).forward(tf.ones([6])),
-      /x: expected shape \[B, \.\.\., 6\], got \[6\]/,
+      /x: expected shape \[B, \.\.\., C\], got \[6\]/,
     ],
     ['BatchNorm momentum', () => new BatchNorm(2, { momentum: 2 }), /momentum: expected a number from 0 to 1, got 2/],
     [

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { groupNorm } from '../kernels/group-norm/group-norm.ts'
 import { BaseModule, variable } from '../module/module.ts'
-import { describeShape, requireInteger, requireLastDimension } from '../validation/validation.ts'
+import { requireInteger, requireLastDimension } from '../validation/validation.ts'
 import type { Layer } from './layer.ts'
-import { standardise } from './standardise.ts'
 
 export interface GroupNormOptions {
   /** added to the variance; default 1e-5 */
@@ -43,11 +43,6 @@ export class GroupNorm extends BaseModule implements Layer {
    */
   forward(x: tf.Tensor): tf.Tensor {
     requireLastDimension('x', x, this.channels)
-    if (x.rank < 2) throw new RangeError(`x: expected shape [B, ..., ${this.channels}], got ${describeShape(x.shape)}`)
-    return tf.tidy(() => {
-      const grouped = tf.reshape(x, [x.shape[0]!, -1, this.groups, this.channels / this.groups])
-      const y = tf.reshape(standardise(grouped, [1, 3], this.#epsilon).normalised, x.shape)
-      return this.weight ? tf.add(tf.mul(y, this.weight), this.bias!) : y
-    })
+    return groupNorm(x, this.groups, { scale: this.weight, offset: this.bias, epsilon: this.#epsilon })
   }
 }

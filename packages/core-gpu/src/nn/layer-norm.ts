@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { layerNorm } from '../kernels/layer-norm/layer-norm.ts'
 import { BaseModule, variable } from '../module/module.ts'
 import { requireInteger, requireLastDimension } from '../validation/validation.ts'
 import type { Layer } from './layer.ts'
-import { standardise } from './standardise.ts'
 
 export interface LayerNormOptions {
   /** added to the variance; default 1e-5 */
@@ -38,9 +38,6 @@ export class LayerNorm extends BaseModule implements Layer {
    */
   forward(x: tf.Tensor): tf.Tensor {
     requireLastDimension('x', x, this.features)
-    return tf.tidy(() => {
-      const { normalised } = standardise(x, [-1], this.#epsilon)
-      return this.weight ? tf.add(tf.mul(normalised, this.weight), this.bias!) : normalised
-    })
+    return layerNorm(x, { scale: this.weight, offset: this.bias, epsilon: this.#epsilon })
   }
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { rmsNorm } from '../kernels/rms-norm/rms-norm.ts'
 import { BaseModule, variable } from '../module/module.ts'
 import { requireInteger, requireLastDimension } from '../validation/validation.ts'
 import type { Layer } from './layer.ts'
@@ -34,10 +35,6 @@ export class RmsNorm extends BaseModule implements Layer {
    */
   forward(x: tf.Tensor): tf.Tensor {
     requireLastDimension('x', x, this.features)
-    return tf.tidy(() => {
-      const meanSquare = tf.mean(tf.square(x), -1, true) // [..., 1]
-      const normalised = tf.mul(x, tf.rsqrt(tf.add(meanSquare, this.#epsilon)))
-      return this.weight ? tf.mul(normalised, this.weight) : normalised
-    })
+    return rmsNorm(x, { scale: this.weight, epsilon: this.#epsilon })
   }
 }
