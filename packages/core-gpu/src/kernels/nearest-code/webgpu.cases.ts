@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { expectClose, expectNoLeaks, numbers } from '../testing.ts'
-import { nearestCode } from './nearest-code.ts'
+import { nearestCode, type NearestCodeOptions } from './nearest-code.ts'
 
 const dataOf = (x: tf.Tensor): Promise<Float32Array> => x.data<'float32'>()
 
@@ -11,9 +11,10 @@ async function find(
   x: ArrayLike<number>,
   codes: ArrayLike<number>,
   d: number,
+  options: NearestCodeOptions = {},
 ): Promise<{ indices: number[]; distances: number[] }> {
   const inputs = [tf.tensor2d(Float32Array.from(x), [x.length / d, d]), tf.tensor2d(Float32Array.from(codes), [codes.length / d, d])] as const // prettier-ignore
-  const found = nearestCode(...inputs)
+  const found = nearestCode(...inputs, options)
   const [indices, distances] = [await dataOf(found.indices), await dataOf(found.distances)]
   tf.dispose([...inputs, found.indices, found.distances])
   return { indices: Array.from(indices), distances: Array.from(distances) }
@@ -86,6 +87,24 @@ export function nearestCodeCases(): void {
     const swapped = x.map((_, i) => x[i ^ 1]!)
     const { indices } = await find(swapped, codes, 2)
     expect(indices).toEqual(Array.from({ length: k }, (_, i) => k - 1 - i))
+  })
+
+  it('compares by cosine, with a distance of 1 from and to zero', async () => {
+    const [n, k, d] = [70, 90, 7]
+    const [x, codes] = [numbers(n * d, 5).fill(0, 0, d), numbers(k * d, 6).fill(0, d, 2 * d)]
+    const cosine = (i: number, j: number): number => {
+      const [a, b] = [x.subarray(i * d, i * d + d), codes.subarray(j * d, j * d + d)]
+      const dot = a.reduce((sum, value, p) => sum + value * b[p]!, 0)
+      return 1 - dot / (Math.hypot(...a) || 1) / (Math.hypot(...b) || 1)
+    }
+    const { indices, distances } = await find(x, codes, d, { metric: 'cosine' })
+    const nearest = Array.from({ length: n }, (_, i) => Math.min(...Array.from({ length: k }, (_, j) => cosine(i, j))))
+    expectClose(
+      indices.map((j, i) => cosine(i, j)),
+      nearest,
+    )
+    expectClose(distances, nearest, 2e-6)
+    expect([indices[0], distances[0]]).toEqual([0, 1])
   })
 
   it('marks vectors with a NaN, and only those', async () => {

@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import type { Kernel } from '../registry.ts'
 import { makeTensor, runProgram } from '../webgpu-program.ts'
+import type { CodeMetric } from './nearest-code.ts'
 
 // Rows and codes of a tile, 4 x 4 of its products in the registers of each of 16 x 16 invocations, and the part of d
 // that is in workgroup memory at a time.
@@ -17,7 +18,8 @@ const largestSplits = 64
  * which 4 (N d + K d) + 8 N from and to memory; working memory 4 K + 8 N splits bytes, with splits at most 64 and 1 from
  * N = 32,768 on.
  */
-export const nearestCodeWebgpu: Kernel = ({ x, codebook }, _, backend) => {
+export const nearestCodeWebgpu: Kernel = ({ x, codebook }, attributes, backend) => {
+  const metric = attributes['metric'] as CodeMetric
   const [n, d] = x!.shape as [number, number]
   const k = codebook!.shape[0]!
   const [rowTiles, codeTiles] = [Math.ceil(n / tile), Math.ceil(k / tile)]
@@ -25,27 +27,27 @@ export const nearestCodeWebgpu: Kernel = ({ x, codebook }, _, backend) => {
   const codesOfSplit = Math.ceil(codeTiles / wanted) * tile
   const splits = Math.ceil(k / codesOfSplit)
 
-  const norms = makeTensor(backend, [k])
+  const normsOfCodes = makeTensor(backend, [k])
   const scores = makeTensor(backend, [splits, n])
   const candidates = makeTensor(backend, [splits, n], 'int32')
   const [indices, distances] = [makeTensor(backend, [n], 'int32'), makeTensor(backend, [n])]
   runProgram(backend, {
     name: 'nearest code: norms',
     reads: { codebook: codebook! },
-    writes: { norms },
+    writes: { norms: normsOfCodes },
     sizes: { k, d },
     workgroups: Math.ceil(k / 64),
     workgroupSize: 64,
-    main: squaredNorms,
+    main: norms(metric),
   })
   runProgram(backend, {
     name: 'nearest code: scan',
-    reads: { x: x!, codebook: codebook!, norms },
+    reads: { x: x!, codebook: codebook!, norms: normsOfCodes },
     writes: { scores, candidates },
     sizes: { n, k, d, splits, codesOfSplit },
     workgroups: rowTiles * splits,
     declarations: scanDeclarations,
-    main: scan,
+    main: scan(metric),
   })
   runProgram(backend, {
     name: 'nearest code: distances',
@@ -54,13 +56,14 @@ export const nearestCodeWebgpu: Kernel = ({ x, codebook }, _, backend) => {
     sizes: { n, d, splits },
     workgroups: Math.ceil(n / 64),
     workgroupSize: 64,
-    main: merge,
+    main: merge(metric),
   })
-  for (const { dataId } of [norms, scores, candidates] as tf.TensorInfo[]) backend.disposeData(dataId)
+  for (const { dataId } of [normsOfCodes, scores, candidates] as tf.TensorInfo[]) backend.disposeData(dataId)
   return [indices, distances]
 }
 
-const squaredNorms = `
+/** |c|^2 of each code, or 1 / |c|. */
+const norms = (metric: CodeMetric): string => `
   let code = group * 64u + lane;
   if (code >= u.k) { return; }
   var sum = 0.0;
@@ -68,14 +71,14 @@ const squaredNorms = `
     let value = codebook[code * u.d + p];
     sum = fma(value, value, sum);
   }
-  norms[code] = sum;`
+  norms[code] = ${metric === 'cosine' ? 'select(1.0 / sqrt(sum), 1.0, sum == 0.0)' : 'sum'};`
 
 const scanDeclarations = `
   var<workgroup> rowTile: array<vec4<f32>, ${depth * 16}>; // [depth, rows / 4], later the least scores of each invocation
   var<workgroup> codeTile: array<vec4<f32>, ${depth * 16}>; // [depth, codes / 4]
   var<workgroup> places: array<vec4<u32>, 256>;`
 
-const scan = `
+const scan = (metric: CodeMetric): string => `
   let rows = (group / u.splits) * ${tile}u;
   let split = group % u.splits;
   let end = min(u.k, (split + 1u) * u.codesOfSplit);
@@ -118,8 +121,8 @@ const scan = `
     for (var j = 0u; j < 4u; j++) {
       let code = base + across * 4u + j;
       if (code < end) {
-        // |x|^2 is the same for every code. A score that is NaN is not less.
-        let score = vec4<f32>(norms[code]) - 2.0 * dots[j];
+        // |x| is the same for every code. A score that is NaN is not less.
+        let score = ${metric === 'cosine' ? '-norms[code] * dots[j]' : 'norms[code] - 2.0 * dots[j]'};
         let nearer = score < best;
         best = select(best, score, nearer);
         index = select(index, vec4<u32>(code), nearer);
@@ -149,7 +152,7 @@ const scan = `
     }
   }`
 
-const merge = `
+const merge = (metric: CodeMetric): string => `
   let row = group * 64u + lane;
   if (row >= u.n) { return; }
   var best = scores[row];
@@ -162,13 +165,26 @@ const merge = `
     }
   }
   // |x|^2 - 2 x.c + |c|^2 loses digits where x is close to c, so the distance is taken anew.
-  var sum = 0.0;
+  var product = 0.0; ${metric === 'cosine' ? 'var rowSum = 0.0; var codeSum = 0.0;' : ''}
   var broken = false;
   for (var p = 0u; p < u.d; p++) {
     let bits = x[row * u.d + p];
     broken = broken || (bits & 0x7fffffffu) > 0x7f800000u; // NaN
-    let difference = bitcast<f32>(bits) - codebook[u32(index) * u.d + p];
-    sum = fma(difference, difference, sum);
+    let a = bitcast<f32>(bits);
+    let b = codebook[u32(index) * u.d + p];
+    ${
+      metric === 'cosine'
+        ? `product = fma(a, b, product);
+    rowSum = fma(a, a, rowSum);
+    codeSum = fma(b, b, codeSum);`
+        : 'product = fma(a - b, a - b, product);'
+    }
+  }
+  ${
+    metric === 'cosine'
+      ? `let lengths = select(sqrt(rowSum), 1.0, rowSum == 0.0) * select(sqrt(codeSum), 1.0, codeSum == 0.0);
+  let distance = 1.0 - product / lengths;`
+      : 'let distance = product;'
   }
   indices[row] = select(index, -1, broken);
-  distances[row] = select(bitcast<u32>(sum), 0x7fc00000u, broken);`
+  distances[row] = select(bitcast<u32>(distance), 0x7fc00000u, broken);`
