@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
+import { adamwWebgpu } from './adamw/webgpu.ts'
 import { einsum } from './einsum/einsum.ts'
+import { gatherRowsWebgpu } from './lookup/webgpu.ts'
 import { installMissingKernels } from './missing-kernels.ts'
+import { nearestCodeWebgpu } from './nearest-code/webgpu.ts'
 import { avgPoolGrad } from './pool-gradients/pool-gradients.ts'
 import { replaceKernel, replaceWithOperations, restoreKernels } from './registry.ts'
 import { segmentSumWebgpu } from './segment-sum/webgpu.ts'
@@ -12,7 +15,10 @@ export function installWebgpuKernels(kernels: KernelSet): void {
   if (kernels === 'own') {
     replaceKernel('webgpu', tf.AvgPoolGrad, avgPoolGrad('webgpu'))
     replaceWithOperations('webgpu', tf.Einsum, einsum)
-    replaceKernel('webgpu', tf.UnsortedSegmentSum, segmentSumWebgpu())
+    replaceKernel('webgpu', tf.UnsortedSegmentSum, segmentSumWebgpu)
+    replaceKernel('webgpu', 'XAdamW', adamwWebgpu)
+    replaceKernel('webgpu', 'XGatherRows', gatherRowsWebgpu)
+    replaceKernel('webgpu', 'XNearestCode', nearestCodeWebgpu)
   }
   installMissingKernels('webgpu')
 }
