@@ -1,4 +1,8 @@
 export { adamw } from "./adamw";
+export {
+  attendDelta, attendGradientBlocks, attendGradientScratch, attendKeyGradients, attendPackKeys, attendPackQueries,
+  attendPackedKeys, attendPackedQueries, attendQueryGradients,
+} from "./attend-backward";
 export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
 export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,

@@ -3,8 +3,9 @@ import type { KernelSet } from '../backends/device.ts'
 import type { AdamWOptions } from './adamw/adamw.ts'
 import { adamwWasm } from './adamw/wasm.ts'
 import { dilatedFilterGradient, dilatedInputGradient } from './conv2d/dilated-gradients.ts'
+import type { AttendGradientInputs } from './attend/attend.ts'
 import type { AttendAttributes, AttendInputs } from './attend/contract.ts'
-import { attendWasm } from './attend/wasm.ts'
+import { attendGradientWasm, attendWasm } from './attend/wasm.ts'
 import { type ConvAttributes, convGeometry } from './conv2d/geometry.ts'
 import { conv2dWasm, filterGradientWasm, inputGradientWasm } from './conv2d/wasm.ts'
 import { depthwiseGradientWasm } from './depthwise-gradients/wasm.ts'
@@ -77,6 +78,8 @@ const packKernels: Record<string, PackKernel> = {
     attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
   XAttendCached: (pack, inputs, attributes) =>
     attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
+  XAttendGradient: (pack, inputs, attributes) =>
+    attendGradientWasm(pack, inputs as unknown as AttendGradientInputs, attributes as unknown as AttendAttributes),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
   XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
   XNearestCodes: (pack, { x, codebook }, { count, metric }) =>
