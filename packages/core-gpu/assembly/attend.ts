@@ -167,7 +167,7 @@ export function shapeScores(
 
 /** Four numbers, `stride` bytes apart; lanes that are not there take the last one's. */
 // @ts-ignore: decorator
-@inline function floatsAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
+@inline export function floatsAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
   if (stride == 0) return v128.load_splat<f32>(at);
   if (stride == 4 && lane + 4 <= lanes) return v128.load(at + (<usize>lane << 2));
   const last = lanes - 1;
@@ -179,7 +179,7 @@ export function shapeScores(
 
 /** Four bytes as numbers. */
 // @ts-ignore: decorator
-@inline function bytesAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
+@inline export function bytesAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
   const last = lanes - 1;
   let x = i32x4.splat(load<u8>(at + <usize>min(lane, last) * stride));
   x = i32x4.replace_lane(x, 1, load<u8>(at + <usize>min(lane + 1, last) * stride));

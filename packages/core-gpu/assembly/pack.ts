@@ -3,6 +3,7 @@ export {
   attendDelta, attendGradientBlocks, attendGradientScratch, attendKeyGradients, attendPackKeys, attendPackQueries,
   attendPackedKeys, attendPackedQueries, attendQueryGradients,
 } from "./attend-backward";
+export { attendMerge, attendSpan, attendSpanBytes, attendSpanScratch, attendSpans } from "./attend-cached";
 export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
 export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,

@@ -5,7 +5,7 @@ import { adamwWasm } from './adamw/wasm.ts'
 import { dilatedFilterGradient, dilatedInputGradient } from './conv2d/dilated-gradients.ts'
 import type { AttendGradientInputs } from './attend/attend.ts'
 import type { AttendAttributes, AttendInputs } from './attend/contract.ts'
-import { attendGradientWasm, attendWasm } from './attend/wasm.ts'
+import { attendCachedWasm, attendGradientWasm, attendWasm } from './attend/wasm.ts'
 import { type ConvAttributes, convGeometry } from './conv2d/geometry.ts'
 import { conv2dWasm, filterGradientWasm, inputGradientWasm } from './conv2d/wasm.ts'
 import { depthwiseGradientWasm } from './depthwise-gradients/wasm.ts'
@@ -77,7 +77,7 @@ const packKernels: Record<string, PackKernel> = {
   XAttend: (pack, inputs, attributes) =>
     attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
   XAttendCached: (pack, inputs, attributes) =>
-    attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
+    attendCachedWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
   XAttendGradient: (pack, inputs, attributes) =>
     attendGradientWasm(pack, inputs as unknown as AttendGradientInputs, attributes as unknown as AttendAttributes),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),

@@ -49,6 +49,39 @@ export function attendWasm(pack: Pack, inputs: AttendInputs, attributes: AttendA
   return [output, logSumExp]
 }
 
+// From here on a panel of 8 queries pays for packing the keys.
+const manyQueries = 8
+
+/**
+ * XAttendCached: for few queries, spans of keys for all query heads of a group, then merged; for more, as XAttend.
+ *
+ * Floor, for few queries: 4 B g length (d + dv) bytes; 2 B h L length (d + dv) operations. Working memory: results of
+ * each span of 256 keys, 4 B h L (dv + 2) bytes.
+ */
+export function attendCachedWasm(pack: Pack, inputs: AttendInputs, attributes: AttendAttributes): tf.TensorInfo[] {
+  const sizes = attendSizes(inputs.q, inputs.k, inputs.v)
+  const { batch, heads, groups, queries, keys, valueWidth } = sizes
+  if (queries >= manyQueries) return attendWasm(pack, inputs, attributes)
+  const output = pack.output([batch, heads, queries, valueWidth])
+  const logSumExp = pack.output([batch, heads, queries])
+  const rows = (heads / groups) * queries
+  const spans = pack.run.attendSpans(longest(pack, inputs.lengths, batch, keys))
+  const at = pack.scratch(problemBytes + batch * groups * spans * pack.run.attendSpanBytes(rows, valueWidth))
+  const problem = problemOf(pack, inputs, sizes, attributes)
+  const results = { output: pack.address(output), logSumExp: pack.address(logSumExp), packed: at + problemBytes }
+  writeProblem(pack, at, { ...problem, ...results })
+  pack.parallel('attendSpan', batch * groups * spans, 1, pack.run.attendSpanScratch(rows), at, spans)
+  pack.parallel('attendMerge', batch * heads * queries, grainOf(spans * valueWidth, 1), 0, at, spans)
+  return [output, logSumExp]
+}
+
+/** The greatest length, of what the cache can hold. */
+function longest(pack: Pack, lengths: tf.TensorInfo | undefined, batch: number, keys: number): number {
+  if (!lengths) return keys
+  const given = new Int32Array(pack.backend.wasm.HEAPU8.buffer, pack.address(lengths), batch)
+  return Math.min(keys, Math.max(0, ...given))
+}
+
 /**
  * XAttendGradient: scores once more for dq and once more for dk and dv, so that no two threads add to one number.
  *
