@@ -1,4 +1,5 @@
 import type { MethodDescription } from '@x/core-gpu'
+import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { fsq } from './fsq/fsq.ts'
 import { rotation } from './rotation/rotation.ts'
 import { simvq } from './simvq/simvq.ts'
@@ -6,4 +7,4 @@ import { vq } from './vq/vq.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
-export const methods: readonly MethodDescription[] = [vq, vqEma, rotation, simvq, fsq]
+export const methods: readonly MethodDescription[] = [vq, vqEma, rotation, simvq, cosineVq, fsq]
