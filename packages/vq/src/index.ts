@@ -10,7 +10,9 @@ export { rotateTo, type RotationOptions, rotationTrick } from './estimators/rota
 export { type Clusters, type DataStart, kMeans, type KMeansOptions, kMeansStart } from './initialisation/k-means.ts'
 export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm } from './losses/losses.ts'
 export { methods } from './methods/methods.ts'
+export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
+export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
 export { vq, type VqOptions } from './methods/vq/vq.ts'
@@ -26,4 +28,14 @@ export {
   type Quantizer,
 } from './quantizer.ts'
 export { DeadCodes, type DeadCodesOptions } from './revival/dead-codes.ts'
-export { type BoundName, makeBound, type Bound } from './scalar/bounds.ts'
+export { type Bound, boundGrid, type BoundName, makeBound, type Squash } from './scalar/bounds.ts'
+export { binaryGrid, type BinaryGridOptions } from './scalar/binary.ts'
+export { bitEntropies, type BitEntropies } from './scalar/entropy.ts'
+export {
+  type Grid,
+  type GridContext,
+  type Gridded,
+  type ScalarBatch,
+  ScalarQuantizer,
+  type ScalarQuantizerParts,
+} from './scalar/scalar-quantizer.ts'
