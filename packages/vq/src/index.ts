@@ -24,8 +24,10 @@ export { diversityLoss, type DiversityLossOptions, type DiversityOptions, negati
 export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm, type Pairs } from './losses/losses.ts'
 export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/orthogonal.ts'
 export { methods } from './methods/methods.ts'
+export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
+export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
 export { vq, type VqOptions } from './methods/vq/vq.ts'
@@ -41,5 +43,15 @@ export {
   type Quantizer,
 } from './quantizer.ts'
 export { DeadCodes, type DeadCodesOptions, type Revival } from './revival/dead-codes.ts'
-export { type BoundName, makeBound, type Bound } from './scalar/bounds.ts'
+export { type Bound, boundGrid, type BoundName, makeBound, type Squash } from './scalar/bounds.ts'
+export { binaryGrid, type BinaryGridOptions } from './scalar/binary.ts'
+export { bitEntropies, type BitEntropies } from './scalar/entropy.ts'
+export {
+  type Grid,
+  type GridContext,
+  type Gridded,
+  type ScalarBatch,
+  ScalarQuantizer,
+  type ScalarQuantizerParts,
+} from './scalar/scalar-quantizer.ts'
 export type { Step } from './step.ts'
