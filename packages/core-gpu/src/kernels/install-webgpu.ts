@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
+import { correctCalls } from './corrections.ts'
 import { einsum } from './einsum/einsum.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { avgPoolGrad } from './pool-gradients/pool-gradients.ts'
@@ -15,4 +16,5 @@ export function installWebgpuKernels(kernels: KernelSet): void {
     replaceKernel('webgpu', tf.UnsortedSegmentSum, segmentSumWebgpu())
   }
   installMissingKernels('webgpu')
+  if (kernels === 'own') correctCalls('webgpu')
 }
