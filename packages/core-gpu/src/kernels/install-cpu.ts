@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
+import { correctCalls, correctKernels } from './corrections.ts'
 import { einsum } from './einsum/einsum.ts'
 import { gatherRowsCpu } from './lookup/cpu.ts'
 import { installMissingKernels } from './missing-kernels.ts'
@@ -12,6 +13,7 @@ import { segmentSumCpu } from './segment-sum/cpu.ts'
 export function installCpuKernels(kernels: KernelSet): void {
   restoreKernels('cpu')
   if (kernels === 'own') {
+    correctKernels('cpu')
     replaceKernel('cpu', tf.AvgPoolGrad, avgPoolGrad('cpu'))
     replaceWithOperations('cpu', tf.Einsum, einsum)
     replaceKernel('cpu', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
@@ -20,4 +22,5 @@ export function installCpuKernels(kernels: KernelSet): void {
     replaceKernel('cpu', 'XGatherRows', gatherRowsCpu)
   }
   installMissingKernels('cpu')
+  if (kernels === 'own') correctCalls('cpu')
 }

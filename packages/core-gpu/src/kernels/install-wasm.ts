@@ -14,7 +14,9 @@ import {
 } from './conv2d/dilated-gradients.ts'
 import { type ConvAttributes, convGeometry } from './conv2d/geometry.ts'
 import { conv2dWasm, filterGradientWasm, inputGradientWasm } from './conv2d/wasm.ts'
+import { correctCalls, correctKernels } from './corrections.ts'
 import { depthwiseFilterGradientWasm, depthwiseInputGradientWasm, depthwiseWasm } from './depthwise-gradients/wasm.ts'
+import { fillEmptyReductions } from './empty-reductions/empty-reductions.ts'
 import { identityWasm } from './identity/wasm.ts'
 import { gatherRowsWasm } from './lookup/wasm.ts'
 import { type Epilogue, gemmActivations } from './matmul/gemm.ts'
@@ -203,6 +205,7 @@ export function installWasmKernels(kernels: KernelSet, build: Build | null): voi
   // Also beside stock kernels: to tfjs's own leak check, what their copying Identity saves for a gradient is a leak.
   replaceKernel('wasm', tf.Identity, identityWasm, closePacks)
   if (kernels === 'own') {
+    correctKernels('wasm')
     replaceKernel('wasm', tf.AvgPoolGrad, avgPoolGrad('wasm'))
     replaceKernel('wasm', tf.MaxPoolGrad, maxPoolGradCpu)
     replaceKernel('wasm', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
@@ -212,6 +215,9 @@ export function installWasmKernels(kernels: KernelSet, build: Build | null): voi
     for (const [kernelName, kernel] of Object.entries(packKernels)) installPackKernel(kernelName, kernel, build)
   }
   installMissingKernels('wasm')
+  if (kernels === 'own') correctCalls('wasm')
+  // Beside stock kernels as well, whose sums of nothing are what the memory held.
+  else fillEmptyReductions('wasm')
 }
 
 function installPackKernel(kernelName: string, kernel: PackKernel, build: Build): void {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import { adamwWebgpu } from './adamw/webgpu.ts'
+import { correctCalls } from './corrections.ts'
 import { einsum } from './einsum/einsum.ts'
 import { gatherRowsWebgpu } from './lookup/webgpu.ts'
 import { installMissingKernels } from './missing-kernels.ts'
@@ -21,4 +22,5 @@ export function installWebgpuKernels(kernels: KernelSet): void {
     replaceKernel('webgpu', 'XNearestCode', nearestCodeWebgpu)
   }
   installMissingKernels('webgpu')
+  if (kernels === 'own') correctCalls('webgpu')
 }
