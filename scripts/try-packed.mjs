@@ -1,5 +1,5 @@
 // Packs the packages as they would be published, installs them with npm into empty folders, and runs the README's example
-// there: in Node 22 and 24, and in Chromium through a Vite build.
+// there: in Node 22 and 24, and in Chromium through a Vite build, with threads where the page is cross-origin isolated.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -38,22 +38,36 @@ writeFileSync(
   join(page, 'index.html'),
   '<!doctype html><title>example</title><script type="module" src="/main.js"></script>',
 )
-writeFileSync(join(page, 'main.js'), example)
+writeFileSync(
+  join(page, 'main.js'),
+  `${example}\nconsole.log((await useBackend('wasm')).describe().threads, 'threads')\n`,
+)
 run('npx', ['vite', 'build', '--logLevel', 'warn'], page)
 const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
-if (existsSync(executablePath))
-  check('Chromium, built by Vite', await printedInBrowser(join(page, 'dist'), executablePath))
-else say(`Chromium: skipped, none at ${executablePath} (set CHROMIUM_PATH)`)
+if (existsSync(executablePath)) {
+  for (const isolated of [false, true]) {
+    const printed = await printedInBrowser(join(page, 'dist'), executablePath, isolated)
+    const where = `Chromium, built by Vite, ${isolated ? '' : 'not '}isolated`
+    check(where, printed)
+    const threads = Number(printed.match(/^(\d+) threads$/m)[1])
+    if (threads > 1 !== isolated) throw new Error(`${where}: ${threads} threads`)
+    say(`${where}: ${threads} threads`)
+  }
+} else say(`Chromium: skipped, none at ${executablePath} (set CHROMIUM_PATH)`)
 
-/** What a page prints to its console until the example's line appears. */
-async function printedInBrowser(directory, executable) {
+/** What a page prints to its console until its last line appears. */
+async function printedInBrowser(directory, executable, isolated) {
+  const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
   const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' }
   const server = createServer((request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname
     const file = join(directory, path === '/' ? 'index.html' : path)
     if (!existsSync(file)) return response.writeHead(404).end()
     response
-      .writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' })
+      .writeHead(200, {
+        'content-type': types[extname(file)] ?? 'application/octet-stream',
+        ...(isolated && isolation),
+      })
       .end(readFileSync(file))
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -64,7 +78,7 @@ async function printedInBrowser(directory, executable) {
     tab.on('console', (message) => lines.push(message.text()))
     tab.on('pageerror', (error) => lines.push(String(error)))
     await tab.goto(`http://127.0.0.1:${server.address().port}/`)
-    for (let waited = 0; waited < 60_000 && !expected.test(lines.join('\n')); waited += 100)
+    for (let waited = 0; waited < 60_000 && !/ threads$/m.test(lines.join('\n')); waited += 100)
       await tab.waitForTimeout(100)
     return lines.join('\n')
   } finally {

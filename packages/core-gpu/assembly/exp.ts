@@ -9,7 +9,8 @@ import { madd } from "./simd";
 @inline export function expLanes(x: v128): v128 {
   // Adding 1.5 * 2^23 leaves the nearest whole number in the last bits; + 126, it is the exponent of 2^(n - 1).
   const shift = f32x4.splat(12583038);
-  x = f32x4.min(f32x4.max(x, f32x4.splat(-87.33)), f32x4.splat(89));
+  // These two are one instruction each, and leave NaN.
+  x = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87.33)), f32x4.splat(89));
   const shifted = madd(x, f32x4.splat(1.44269504), shift);
   const n = f32x4.sub(shifted, shift);
   // ln(2) in two parts, of which the first times n is exact.
@@ -40,4 +41,25 @@ import { madd } from "./simd";
   const far = f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(power, one)));
   const signed = v128.bitselect(x, far, i32x4.splat(0x80000000));
   return v128.bitselect(near, signed, f32x4.lt(size, f32x4.splat(0.625)));
+}
+
+/** Natural logarithm of four normal numbers > 0, to 1e-7 of each or, near 1, of 1. */
+// @ts-ignore: decorator
+@inline export function logLanes(x: v128): v128 {
+  // x = 2^n (1 + y), 1 + y between the roots of 1/2 and 2
+  const offset = i32x4.sub(x, i32x4.splat(0x3f3504f3));
+  const n = f32x4.convert_i32x4_s(i32x4.shr_s(offset, 23));
+  const y = f32x4.sub(i32x4.add(v128.and(offset, i32x4.splat(0x7fffff)), i32x4.splat(0x3f3504f3)), f32x4.splat(1));
+  const square = f32x4.mul(y, y);
+  let sum = madd(f32x4.splat(7.0376836292e-2), y, f32x4.splat(-1.1514610310e-1));
+  sum = madd(sum, y, f32x4.splat(1.1676998740e-1));
+  sum = madd(sum, y, f32x4.splat(-1.2420140846e-1));
+  sum = madd(sum, y, f32x4.splat(1.4249322787e-1));
+  sum = madd(sum, y, f32x4.splat(-1.6668057665e-1));
+  sum = madd(sum, y, f32x4.splat(2.0000714765e-1));
+  sum = madd(sum, y, f32x4.splat(-2.4999993993e-1));
+  sum = madd(sum, y, f32x4.splat(3.3333331174e-1));
+  sum = madd(n, f32x4.splat(-2.12194440e-4), f32x4.mul(f32x4.mul(sum, y), square));
+  sum = f32x4.add(madd(f32x4.splat(-0.5), square, sum), y);
+  return madd(n, f32x4.splat(0.693359375), sum);
 }

@@ -1,7 +1,8 @@
 import { madd } from "./simd";
-import { MR, NR, packA, packB } from "./tile";
+import { MR, NR, packA, packB, tile } from "./tile";
 
 const ROWS: i32 = 48;
+const TILE_BYTES: usize = 192;
 
 /** Bytes of scratch that `nearestRows` needs. */
 export function nearestScratch(d: i32): usize {
@@ -150,19 +151,83 @@ function mergeLanes(best: usize, score: usize, index: usize): void {
   }
 }
 
+/** Bytes of scratch that `nearestTop` needs: packed rows and a tile of scores. */
+export function nearestTopScratch(d: i32): usize {
+  return (<usize>(ROWS * d) << 2) + TILE_BYTES;
+}
+
 /**
- * Replaces scores of vectors `from` <= i < `until` by distances: the squared Euclidean one, or 1 - cosine. Vectors with a
- * NaN get index -1 and distance NaN.
+ * As `nearestRows`, but keeps the `top` least scores of each vector, in order: `scores` and `indices` are [rows, top].
+ */
+export function nearestTop(
+  from: i32, until: i32, scratch: usize, x: usize, d: i32, panels: usize, starts: usize, base: i32, count: i32,
+  scores: usize, indices: usize, top: i32,
+): void {
+  const rowBytes = <usize>d << 2;
+  const found = scratch + (<usize>(ROWS * d) << 2);
+  for (let first = from; first < until; first += ROWS) {
+    const block = min(ROWS, until - first);
+    packA(scratch, x + <usize>first * rowBytes, block, d, rowBytes, 4, -2);
+    for (let j = 0; j < count; j += NR) {
+      const panel = panels + (<usize>(j * d) << 2);
+      const start = starts + (<usize>j << 2);
+      for (let i = 0; i < block; i += MR) {
+        for (let r = 0; r < MR; r++) {
+          v128.store(found + <usize>r * 32, v128.load(start));
+          v128.store(found + <usize>r * 32, v128.load(start, 16), 16);
+        }
+        tile(scratch + (<usize>(i * d) << 2), panel, d, found, 32, true);
+        for (let r = 0; r < min(MR, block - i); r++) {
+          const list = <usize>((first + i + r) * top) << 2;
+          insertNearer(found + <usize>r * 32, base + j, scores + list, indices + list, top);
+        }
+      }
+    }
+  }
+}
+
+/** Puts those of 8 scores that are less than the last of a sorted list into it, after equal ones. */
+function insertNearer(found: usize, code: i32, scores: usize, indices: usize, top: i32): void {
+  const last = scores + (<usize>(top - 1) << 2);
+  const limit = f32x4.splat(load<f32>(last));
+  if (!v128.any_true(v128.or(f32x4.lt(v128.load(found), limit), f32x4.lt(v128.load(found, 16), limit)))) return;
+  for (let j = 0; j < NR; j++) {
+    const score = load<f32>(found + (<usize>j << 2));
+    if (score < load<f32>(last)) insert(score, code + j, top - 1, scores, indices);
+  }
+}
+
+/** Moves what is greater one place up, towards place `at`, whose content is lost, and puts the new pair below it. */
+function insert(score: f32, index: i32, at: i32, scores: usize, indices: usize): void {
+  for (; at > 0 && score < load<f32>(scores + (<usize>(at - 1) << 2)); at--) {
+    store<f32>(scores + (<usize>at << 2), load<f32>(scores + (<usize>(at - 1) << 2)));
+    store<i32>(indices + (<usize>at << 2), load<i32>(indices + (<usize>(at - 1) << 2)));
+  }
+  store<f32>(scores + (<usize>at << 2), score);
+  store<i32>(indices + (<usize>at << 2), index);
+}
+
+/**
+ * Replaces the `top` scores of vectors `from` <= i < `until` by distances, in order: the squared Euclidean one, or
+ * 1 - cosine; a missing code, -1, is infinitely far. Vectors with a NaN get indices -1 and distances NaN.
  */
 export function nearestDistances(
   from: i32, until: i32, _scratch: usize, x: usize, codes: usize, d: i32, indices: usize, distances: usize, cosine: bool,
+  top: i32,
 ): void {
   for (let i = from; i < until; i++) {
     const row = x + (<usize>(i * d) << 2);
-    const code = codes + (<usize>(load<i32>(indices + (<usize>i << 2)) * d) << 2);
-    const distance = cosine ? cosineDistance(row, code, d) : squaredDistance(row, code, d);
-    if (distance != distance && hasNaN(row, d)) store<i32>(indices + (<usize>i << 2), -1);
-    store<f32>(distances + (<usize>i << 2), distance);
+    const broken = hasNaN(row, d);
+    const list = <usize>(i * top) << 2;
+    for (let j = 0; j < top; j++) {
+      const index = broken ? -1 : load<i32>(indices + list + (<usize>j << 2));
+      let distance = broken ? f32.NaN : f32.POSITIVE_INFINITY;
+      if (index >= 0) {
+        const code = codes + (<usize>(index * d) << 2);
+        distance = cosine ? cosineDistance(row, code, d) : squaredDistance(row, code, d);
+      }
+      insert(distance, index, j, distances + list, indices + list);
+    }
   }
 }
 

@@ -1,7 +1,13 @@
+export { activate, activationGradient } from "./activations";
 export { adamw } from "./adamw";
+export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
 export {
-  convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, depthwiseGradient, sumParts,
+  convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, sumParts,
 } from "./convolution";
+export { depthwiseFilterParts, depthwiseInputLines, depthwiseLines } from "./depthwise";
 export { gemmBatch, gemmFewRows, gemmRows, gemmScratch, packPanels } from "./gemm";
-export { nearestDistances, nearestRows, nearestScratch, packCodes } from "./nearest";
+export { nearestDistances, nearestRows, nearestScratch, nearestTop, nearestTopScratch, packCodes } from "./nearest";
+export { groupNormGradientSets, groupNormSets, normGradientParts, normRows } from "./norms";
+export { columnParts, columnSums, rowSums } from "./reductions";
 export { gatherRows, segmentSum } from "./rows";
+export { logSoftmaxGradientRows, logSoftmaxRows, softmaxGradientRows, softmaxRows } from "./softmax";

@@ -61,7 +61,7 @@ async function compile(relaxed) {
 /** Where each section of a binary lies, by its id. */
 function readSections(binary) {
   const sections = new Map()
-  for (let at = 8; at < binary.length; ) {
+  for (let at = 8; at < binary.length;) {
     const id = binary[at++]
     let length = 0
     for (let shift = 0; ; shift += 7) {

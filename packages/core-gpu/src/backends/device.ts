@@ -19,8 +19,8 @@ export interface UseBackendOptions {
   /** the highest SIMD level that own WebAssembly kernels may use; default: what the runtime has */
   readonly simd?: SimdLevel
   /**
-   * how many threads own WebAssembly kernels may use; default: as many as the machine has. One where memory cannot be
-   * shared: in pages that are not cross-origin isolated
+   * threads inside one operation, on `wasm` and native TensorFlow; default: as many as this process may use. On `wasm` one
+   * where memory cannot be shared: in pages that are not cross-origin isolated
    */
   readonly threads?: number
   /** where a browser finds the .wasm files of tfjs-backend-wasm: a folder, or an address by file name */

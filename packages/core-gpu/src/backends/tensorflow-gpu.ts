@@ -1,12 +1,13 @@
 import type { BackendLoader } from './device.ts'
 import { openTensorFlow } from './tensorflow-package.ts'
 
-/** TensorFlow's CUDA library, through `@tensorflow/tfjs-node-gpu`. */
+/** TensorFlow's CUDA library, through `@tensorflow/tfjs-node-gpu` or what `x-core setup-tensorflow --gpu` built. */
 export const tensorflowGpu: BackendLoader = {
-  install: 'npm install @tensorflow/tfjs-node-gpu, beside an NVIDIA driver and CUDA',
-  async open({ from }) {
-    const { usesGpu, description } = await openTensorFlow('@tensorflow/tfjs-node-gpu', from)
+  install:
+    'npx x-core setup-tensorflow --gpu, or npm install @tensorflow/tfjs-node-gpu, beside an NVIDIA driver and CUDA',
+  async open(options) {
+    const { usesGpu, description } = await openTensorFlow('tensorflow-gpu', options)
     if (!usesGpu) throw new Error('TensorFlow found no GPU')
-    return { ...description, adapter: 'CUDA' }
+    return { ...description, adapter: 'CUDA', kernels: 'stock' }
   },
 }

@@ -1,12 +1,13 @@
 import type { BackendLoader } from './device.ts'
 import { openTensorFlow } from './tensorflow-package.ts'
 
-/** TensorFlow's CPU library, through `@tensorflow/tfjs-node`. */
+/** TensorFlow's CPU library, through `@tensorflow/tfjs-node` or what `x-core setup-tensorflow` built. */
 export const tensorflow: BackendLoader = {
-  install: 'npm install @tensorflow/tfjs-node (it downloads the TensorFlow library while installing)',
-  async open({ from }) {
-    const { usesGpu, description } = await openTensorFlow('@tensorflow/tfjs-node', from)
+  install:
+    'npx x-core setup-tensorflow, or npm install @tensorflow/tfjs-node (it downloads the TensorFlow library while installing)',
+  async open(options) {
+    const { usesGpu, description } = await openTensorFlow('tensorflow', options)
     if (usesGpu) throw new Error('this process already holds the GPU build of TensorFlow; use a new process')
-    return description
+    return { ...description, kernels: 'stock' }
   },
 }

@@ -27,7 +27,6 @@ export async function useBackend(
   requireOneOf('name', name, ['auto', ...backendNames])
   if (options.kernels !== undefined) requireOneOf('options.kernels', options.kernels, ['own', 'stock'])
   if (options.simd !== undefined) requireOneOf('options.simd', options.simd, ['relaxed', 'simd', 'none'])
-
   if (options.threads !== undefined) requireInteger('options.threads', options.threads, 1)
 
   const previous = currentBackend()

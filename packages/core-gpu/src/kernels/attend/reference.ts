@@ -150,13 +150,15 @@ function rowGradients(
 }
 
 /** d logSumExp - Delta, Delta = dO . o, [B, h, L]. */
-function upstreamOfSum({ dOutput, output, dLogSumExp }: AttendGradientInputs): tf.Tensor3D {
-  const delta = tf.sum(tf.mul(dOutput, output), 3)
+function upstreamOfSum({ dOutput, output, logSumExp, dLogSumExp }: AttendGradientInputs): tf.Tensor3D {
+  // tfjs's own wasm kernels give garbage for a sum over nothing.
+  const delta = output.size === 0 ? tf.zerosLike(logSumExp) : tf.sum(tf.mul(dOutput, output), 3)
   return (dLogSumExp ? tf.sub(dLogSumExp, delta) : tf.neg(delta)) as tf.Tensor3D
 }
 
 /** A sink is a key without a value, for which dP = 0. */
 function sinkGradient(inputs: AttendGradientInputs, sinks: tf.Tensor1D): tf.Tensor {
+  if (inputs.logSumExp.size === 0) return tf.zerosLike(sinks)
   const weights = tf.exp(tf.sub(tf.reshape(sinks, [-1, 1]), finite(inputs.logSumExp))) // [B, h, L]
   return tf.sum(tf.mul(weights, upstreamOfSum(inputs)), [0, 2])
 }
