@@ -92,8 +92,8 @@ export function normGradientWebgpu(kind: Kind): Kernel {
   return ({ x, dy, mean, inverseDeviation, inverseRms, scale }, attributes, backend) => {
     const sets = setsOf(x!, attributes['groups'] as number | undefined)
     const reads = { x: x!, dy: dy!, ...(mean && { mean }), inverse: (inverseDeviation ?? inverseRms)! }
-    const normalised = (at: string, set: string): string =>
-      `(x[${at}]${mean ? ` - mean[${set}]` : ''}) * inverse[${set}]`
+    const normalised = (at: string, index: string): string =>
+      `(x[${at}]${mean ? ` - mean[${index}]` : ''}) * inverse[${index}]`
     const dx = makeTensor(backend, x!.shape)
     runProgram(backend, {
       name: 'norm gradient',
@@ -147,8 +147,8 @@ export function normGradientWebgpu(kind: Kind): Kernel {
           let end = min(u.rows, (slab + 1u) * u.rowsOfSlab);
           for (var row = slab * u.rowsOfSlab + lane / 64u; row < end; row += 4u) {
             let at = row * u.features + channel;
-            let set = row / u.positions * u.groups + channel / u.channels;
-            sum += dy[at] * vec2<f32>(${normalised('at', 'set')}, 1.0);
+            let member = row / u.positions * u.groups + channel / u.channels;
+            sum += dy[at] * vec2<f32>(${normalised('at', 'member')}, 1.0);
           }
         }
         sums[lane] = sum;
