@@ -37,7 +37,7 @@ export function attendScratch(width: i32, valueWidth: i32): usize {
 }
 
 /**
- * Attention of blocks of queries `from` <= i < `until`: all blocks of the first head of group p.group, then of the next.
+ * Attention of blocks of queries `from` <= i < `until`: all blocks of head p.head, then of the next.
  *
  * Keys come in steps; each keeps the running maximum m, the sum l of exp(s - m) and the output times l.
  */
@@ -47,9 +47,9 @@ export function attendRows(from: i32, until: i32, scratch: usize, at: usize): vo
   const perGroup = p.heads / p.groups;
   const bytes = attendPackedBytes(p.keys, p.width, p.valueWidth);
   for (let i = from; i < until; i++) {
-    const head = i / blocks;
-    const keys = p.packed + <usize>(head / perGroup) * bytes;
-    attendBlock(p, p.group * perGroup + head, i % blocks * BLOCK, keys, keys + rowPanels(p.keys, p.width), scratch);
+    const head = p.head + i / blocks;
+    const keys = p.packed + <usize>(head / perGroup - p.group) * bytes;
+    attendBlock(p, head, i % blocks * BLOCK, keys, keys + rowPanels(p.keys, p.width), scratch);
   }
 }
 
@@ -160,7 +160,7 @@ function finish(p: Problem, statistics: usize, sums: usize, row: i32, lanes: i32
   const to = p.output + (<usize>row * <usize>p.valueWidth << 2);
   v128.store(statistics, inverse(l0));
   v128.store(statistics, inverse(l1), 16);
-  writeLanes(sums, p.valueWidth, lanes, statistics, to);
+  writeLanes(sums, p.valueWidth, lanes, statistics, to, false);
 }
 
 // @ts-ignore: decorator

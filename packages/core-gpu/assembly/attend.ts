@@ -22,13 +22,17 @@ export const STEP: i32 = 48;
   output: usize; // [B, h, L, dv]
   logSumExp: usize; // [B, h, L]
   dOutput: usize;
+  dLogSumExp: usize;
+  shift: usize; // [B, h, L]: logSumExp, finite
   delta: usize; // [B, h, L]: d logSumExp - dO . o
   dq: usize;
   dk: usize;
   dv: usize;
   dBias: usize; // in the shape of bias
-  packed: usize; // for groups `group` ...
+  packed: usize; // operands of the groups from `group` on
   group: i32;
+  head: i32; // b * h + s of the first head to work on
+  member: i32; // which head of each group, where one is worked on at a time
   heads: i32;
   groups: i32;
   queries: i32;
@@ -163,7 +167,7 @@ export function shapeScores(
 
 /** Four numbers, `stride` bytes apart; lanes that are not there take the last one's. */
 // @ts-ignore: decorator
-@inline function floatsAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
+@inline export function floatsAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
   if (stride == 0) return v128.load_splat<f32>(at);
   if (stride == 4 && lane + 4 <= lanes) return v128.load(at + (<usize>lane << 2));
   const last = lanes - 1;
@@ -175,7 +179,7 @@ export function shapeScores(
 
 /** Four bytes as numbers. */
 // @ts-ignore: decorator
-@inline function bytesAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
+@inline export function bytesAt(at: usize, stride: usize, lane: i32, lanes: i32): v128 {
   const last = lanes - 1;
   let x = i32x4.splat(load<u8>(at + <usize>min(lane, last) * stride));
   x = i32x4.replace_lane(x, 1, load<u8>(at + <usize>min(lane + 1, last) * stride));
@@ -183,8 +187,20 @@ export function shapeScores(
   return i32x4.replace_lane(x, 3, load<u8>(at + <usize>min(lane + 3, last) * stride));
 }
 
-/** Writes a panel [width, 8], each lane times its factor [8], as rows [lanes, width]. */
-export function writeLanes(panel: usize, width: i32, lanes: i32, factors: usize, to: usize): void {
+/** Bias gradients (+)= a panel of `rows` score gradients; strides in bytes, as of `shapeScores`. */
+export function addBiasGradient(panel: usize, rows: i32, lanes: i32, to: usize, toRow: usize, toLane: usize): void {
+  for (let i = 0; i < rows; i++) {
+    let at = to + <usize>i * toRow;
+    for (let lane = 0; lane < lanes; lane++) {
+      store<f32>(at, load<f32>(at) + load<f32>(panel + (<usize>lane << 2)));
+      at += toLane;
+    }
+    panel += 32;
+  }
+}
+
+/** Writes a panel [width, 8], each lane times its factor [8], as rows [lanes, width]; or adds it to them. */
+export function writeLanes(panel: usize, width: i32, lanes: i32, factors: usize, to: usize, add: bool): void {
   const row = <usize>width << 2;
   for (let lane = 0; lane < lanes; lane += 4) {
     const factor = v128.load(factors + (<usize>lane << 2));
@@ -201,21 +217,31 @@ export function writeLanes(panel: usize, width: i32, lanes: i32, factors: usize,
       const hi01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
       const lo23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
       const hi23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
-      v128.store(at, v128.shuffle<f64>(lo01, lo23, 0, 2));
-      if (left > 1) v128.store(at + row, v128.shuffle<f64>(lo01, lo23, 1, 3));
-      if (left > 2) v128.store(at + 2 * row, v128.shuffle<f64>(hi01, hi23, 0, 2));
-      if (left > 3) v128.store(at + 3 * row, v128.shuffle<f64>(hi01, hi23, 1, 3));
+      put(at, v128.shuffle<f64>(lo01, lo23, 0, 2), add);
+      if (left > 1) put(at + row, v128.shuffle<f64>(lo01, lo23, 1, 3), add);
+      if (left > 2) put(at + 2 * row, v128.shuffle<f64>(hi01, hi23, 0, 2), add);
+      if (left > 3) put(at + 3 * row, v128.shuffle<f64>(hi01, hi23, 1, 3), add);
       from += 128;
       at += 16;
     }
     for (; j < width; j++) {
       const x = f32x4.mul(v128.load(from), factor);
-      store<f32>(at, f32x4.extract_lane(x, 0));
-      if (left > 1) store<f32>(at + row, f32x4.extract_lane(x, 1));
-      if (left > 2) store<f32>(at + 2 * row, f32x4.extract_lane(x, 2));
-      if (left > 3) store<f32>(at + 3 * row, f32x4.extract_lane(x, 3));
+      putOne(at, f32x4.extract_lane(x, 0), add);
+      if (left > 1) putOne(at + row, f32x4.extract_lane(x, 1), add);
+      if (left > 2) putOne(at + 2 * row, f32x4.extract_lane(x, 2), add);
+      if (left > 3) putOne(at + 3 * row, f32x4.extract_lane(x, 3), add);
       from += 32;
       at += 4;
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline function put(at: usize, x: v128, add: bool): void {
+  v128.store(at, add ? f32x4.add(v128.load(at), x) : x);
+}
+
+// @ts-ignore: decorator
+@inline function putOne(at: usize, x: f32, add: bool): void {
+  store<f32>(at, add ? load<f32>(at) + x : x);
 }

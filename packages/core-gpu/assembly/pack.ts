@@ -1,5 +1,10 @@
 export { activate, activationGradient } from "./activations";
 export { adamw } from "./adamw";
+export {
+  attendDelta, attendGradientBlocks, attendGradientScratch, attendKeyGradients, attendPackKeys, attendPackQueries,
+  attendPackedKeys, attendPackedQueries, attendQueryGradients,
+} from "./attend-backward";
+export { attendMerge, attendSpan, attendSpanBytes, attendSpanScratch, attendSpans } from "./attend-cached";
 export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
 export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, sumParts,

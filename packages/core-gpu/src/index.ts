@@ -24,6 +24,8 @@ export {
   type NearestCode,
   nearestCode,
   type NearestCodeOptions,
+  type NearestCodes,
+  nearestCodes,
 } from './kernels/nearest-code/nearest-code.ts'
 export { rmsNorm, type RmsNormSettings } from './kernels/rms-norm/rms-norm.ts'
 export { rotary, rotaryFrequencies, type RotaryOptions, rotaryTables, type RotaryTables } from './kernels/rope/rope.ts'

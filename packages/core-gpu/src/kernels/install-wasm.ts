@@ -3,8 +3,9 @@ import type { KernelSet } from '../backends/device.ts'
 import { activationGradientWasm, activationWasm, type ElementFunction } from './activation/wasm.ts'
 import type { AdamWOptions } from './adamw/adamw.ts'
 import { adamwWasm } from './adamw/wasm.ts'
+import type { AttendGradientInputs } from './attend/attend.ts'
 import type { AttendAttributes, AttendInputs } from './attend/contract.ts'
-import { attendWasm } from './attend/wasm.ts'
+import { attendCachedWasm, attendGradientWasm, attendWasm } from './attend/wasm.ts'
 import {
   dilatedDepthwiseFilterGradient,
   dilatedDepthwiseInputGradient,
@@ -107,7 +108,9 @@ const packKernels: Record<string, PackKernel> = {
   XAttend: (pack, inputs, attributes) =>
     attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
   XAttendCached: (pack, inputs, attributes) =>
-    attendWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
+    attendCachedWasm(pack, inputs as unknown as AttendInputs, attributes as unknown as AttendAttributes),
+  XAttendGradient: (pack, inputs, attributes) =>
+    attendGradientWasm(pack, inputs as unknown as AttendGradientInputs, attributes as unknown as AttendAttributes),
   XGatherRows: (pack, { table, ids }, { fill }) => gatherRowsWasm(pack, table!, ids!, fill as number),
   XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
   XNearestCodes: (pack, { x, codebook }, { count, metric }) =>

@@ -1,7 +1,10 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
-import { fsq, rotation, simvq, vq, vqEma } from '../index.ts'
+import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
+import { type GoldenCase, goldenCases } from '../golden/golden.ts'
+import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
+import { bsq, cosineVq, fsq, lfq, rotation, simvq, vq, vqEma } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -29,11 +32,29 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: true,
     }),
+    ...quantizerConformance(cosineVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(lfq, {
+      options: () => ({ bits: 3, codebooks: 2, commitment: 0.25 }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(bsq, { options: () => ({ bits: 4, groupSize: 3 }), badOptions: {}, nearest: true }),
   ]
   it.each(checks)('$name', ({ run }) => run())
+
+  const golden: Record<string, (c: GoldenCase) => Promise<void>> = {
+    'bsq-lfq-spherical': checkLfq,
+    'bsq-official': checkBsq,
+    fsq: checkFsq,
+    'fsq-tan': checkFsqTan,
+    lfq: checkLfq,
+  }
+  describe.each(Object.entries(golden))('%s as the reference', (kind, compare) => {
+    it.each(goldenCases(kind))('$id', compare)
+  })
 })
