@@ -66,7 +66,7 @@ export const STEP: i32 = 48;
 
 // @ts-ignore: decorator
 @inline export function lengthOf(p: Problem, batch: i32): i32 {
-  return p.lengths == 0 ? p.keys : load<i32>(p.lengths + (<usize>batch << 2));
+  return p.lengths == 0 ? p.keys : max(0, min(p.keys, load<i32>(p.lengths + (<usize>batch << 2))));
 }
 
 /** Bytes of x [rows, width] in panels of 6 rows. */

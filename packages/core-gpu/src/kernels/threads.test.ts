@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import * as tf from '@tensorflow/tfjs-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { useBackend } from '../backends/use-backend.ts'
+import { attendCached } from './attend/attend-cached.ts'
+import { attend } from './attend/attend.ts'
 import { nearestCode } from './nearest-code/nearest-code.ts'
 import { packFor } from './pack.ts'
 import { numbers } from './testing.ts'
@@ -19,7 +21,34 @@ function results(): Record<string, string> {
     const strided = (a: tf.Tensor): tf.Tensor => tf.conv2d(a as tf.Tensor4D, filter, 2, 'same')
     const [dx, dFilter] = tf.grads(convolve)([x, filter]) as [tf.Tensor, tf.Tensor]
     const codes = nearestCode(tensor([700, 33], 3) as tf.Tensor2D, tensor([901, 33], 4) as tf.Tensor2D)
+    const [q, k, v] = [tensor([2, 4, 150, 24], 12), tensor([2, 2, 170, 24], 13), tensor([2, 2, 170, 40], 14)] as [
+      tf.Tensor4D,
+      tf.Tensor4D,
+      tf.Tensor4D,
+    ]
+    const attention = (...x: tf.Tensor[]): tf.Tensor =>
+      attend(x[0] as tf.Tensor4D, x[1] as tf.Tensor4D, x[2] as tf.Tensor4D, { causal: true, bias: x[3]! }).output
+    const [dq, dk, dv, dBias] = tf.grads(attention)([q, k, v, tensor([4, 1, 170], 15)]) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ]
+    const attended = {
+      ...attend(q, k, v, { causal: true }),
+      decoded: attendCached(
+        tf.slice(q, [0, 0, 0, 0], [-1, -1, 2, -1]),
+        tf.tile(k, [1, 1, 5, 1]),
+        tf.tile(v, [1, 1, 5, 1]),
+        800,
+      ).output,
+    }
     return {
+      dq,
+      dk,
+      dv,
+      dBias,
+      ...attended,
       product: tf.matMul(tensor([300, 257], 5), tensor([257, 190], 6)),
       transposed: tf.matMul(tensor([257, 300], 5), tensor([190, 257], 6), true, true),
       batch: tf.matMul(tensor([30, 40, 64], 7), tensor([30, 64, 50], 8)),

@@ -12,7 +12,8 @@ import { attendReference } from './reference.ts'
  * @param q queries of the newest tokens, float32 [B, h, L, d]
  * @param k cached keys, the newest included, float32 [B, g, capacity, d]
  * @param v cached values, float32 [B, g, capacity, dv]
- * @param lengths how many keys the cache holds, at most its capacity: int32 [B], or one number for all
+ * @param lengths how many keys the cache holds: int32 [B], of which what is below 0 counts as 0 and what is above the
+ *   capacity as the capacity; or one number for all
  * @param options as of `attend`, with S = capacity; `causal` is true by default
  * @returns output [B, h, L, dv] and logSumExp [B, h, L]
  * @throws TypeError when something is no tensor

@@ -82,7 +82,9 @@ function scores(inputs: AttendInputs, { scale, softcap, left, right }: AttendAtt
   const capped = softcap > 0 ? tf.mul(tf.tanh(tf.div(scaled, softcap)), softcap) : scaled
   const biased = inputs.bias ? tf.add(capped, rowsOf(inputs.bias, rows)) : capped
 
-  const lengths = inputs.lengths ? tf.reshape(inputs.lengths, [-1, 1, 1, 1]) : tf.scalar(keys, 'int32')
+  const lengths = inputs.lengths
+    ? tf.minimum(tf.maximum(tf.reshape(inputs.lengths, [-1, 1, 1, 1]), tf.scalar(0, 'int32')), tf.scalar(keys, 'int32'))
+    : tf.scalar(keys, 'int32')
   const key = tf.range(0, keys, 1, 'int32') // [S]
   const row = tf.reshape(tf.range(rows.from, rows.from + rows.count, 1, 'int32'), [rows.count, 1])
   const position = tf.add(row, tf.sub(lengths, tf.scalar(queries, 'int32'))) // [B, 1, rows, 1]

@@ -192,7 +192,14 @@ function problemOf(pack: Pack, inputs: AttendInputs, sizes: AttendSizes, attribu
     mask: address(mask),
     sinks: address(sinks),
     lengths: address(lengths),
-    ...{ biasBatch, biasHead, biasQuery, biasKey, maskBatch, maskHead, maskQuery, maskKey },
+    biasBatch,
+    biasHead,
+    biasQuery,
+    biasKey,
+    maskBatch,
+    maskHead,
+    maskQuery,
+    maskKey,
   } as Problem
 }
 
