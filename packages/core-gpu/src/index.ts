@@ -28,6 +28,7 @@ export {
   nearestCodes,
 } from './kernels/nearest-code/nearest-code.ts'
 export { rmsNorm, type RmsNormSettings } from './kernels/rms-norm/rms-norm.ts'
+export { rotary, rotaryFrequencies, type RotaryOptions, rotaryTables, type RotaryTables } from './kernels/rope/rope.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
 export { logSoftmax, softmax } from './kernels/softmax/softmax.ts'
 export {

@@ -2,13 +2,17 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import { adamwWebgpu } from './adamw/webgpu.ts'
 import { correctCalls } from './corrections.ts'
+import { attendGradientWebgpu } from './attend/webgpu-gradient.ts'
+import { attendWebgpu } from './attend/webgpu.ts'
 import { einsum } from './einsum/einsum.ts'
 import { gatherRowsWebgpu } from './lookup/webgpu.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { nearestCodeWebgpu } from './nearest-code/webgpu.ts'
 import { avgPoolGrad } from './pool-gradients/pool-gradients.ts'
 import { replaceKernel, replaceWithOperations, restoreKernels } from './registry.ts'
+import { rotaryWebgpu } from './rope/webgpu.ts'
 import { segmentSumWebgpu } from './segment-sum/webgpu.ts'
+import { normGradientWebgpu, normWebgpu } from './webgpu-norm.ts'
 
 /** Registers the kernels of the webgpu backend. */
 export function installWebgpuKernels(kernels: KernelSet): void {
@@ -18,8 +22,18 @@ export function installWebgpuKernels(kernels: KernelSet): void {
     replaceWithOperations('webgpu', tf.Einsum, einsum)
     replaceKernel('webgpu', tf.UnsortedSegmentSum, segmentSumWebgpu)
     replaceKernel('webgpu', 'XAdamW', adamwWebgpu)
+    replaceKernel('webgpu', 'XAttend', attendWebgpu)
+    replaceKernel('webgpu', 'XAttendCached', attendWebgpu)
+    replaceKernel('webgpu', 'XAttendGradient', attendGradientWebgpu)
     replaceKernel('webgpu', 'XGatherRows', gatherRowsWebgpu)
+    replaceKernel('webgpu', 'XGroupNorm', normWebgpu('deviation'))
+    replaceKernel('webgpu', 'XGroupNormGradient', normGradientWebgpu('deviation'))
+    replaceKernel('webgpu', 'XLayerNorm', normWebgpu('deviation'))
+    replaceKernel('webgpu', 'XLayerNormGradient', normGradientWebgpu('deviation'))
     replaceKernel('webgpu', 'XNearestCode', nearestCodeWebgpu)
+    replaceKernel('webgpu', 'XRmsNorm', normWebgpu('rootMeanSquare'))
+    replaceKernel('webgpu', 'XRmsNormGradient', normGradientWebgpu('rootMeanSquare'))
+    replaceKernel('webgpu', 'XRotary', rotaryWebgpu)
   }
   installMissingKernels('webgpu')
   if (kernels === 'own') correctCalls('webgpu')

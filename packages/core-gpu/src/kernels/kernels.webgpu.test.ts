@@ -4,11 +4,14 @@ import { BackendError } from '../backends/backend-error.ts'
 import type { Device } from '../backends/device.ts'
 import { useBackend } from '../backends/use-backend.ts'
 import { adamwCases } from './adamw/webgpu.cases.ts'
+import { attentionCases } from './attend/webgpu.cases.ts'
 import { type Convolution, convolutionGradients } from './conv2d/convolutions.ts'
 import { lookupCases } from './lookup/webgpu.cases.ts'
 import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
+import { rotaryCases } from './rope/rope.cases.ts'
 import { segmentSumCases } from './segment-sum/webgpu.cases.ts'
 import { expectClose, numbers } from './testing.ts'
+import { normCases } from './webgpu-norm.cases.ts'
 
 let device: Device | undefined
 let absence = ''
@@ -31,6 +34,9 @@ describe.skipIf(!device)(`kernels on webgpu${device ? `, ${device.describe().ada
   describe('lookup', lookupCases)
   describe('segment sum', segmentSumCases)
   describe('AdamW', adamwCases)
+  describe('attention', attentionCases)
+  describe('norms', normCases)
+  describe('rotary', rotaryCases)
 
   const convolution: Convolution = {
     batch: 2,
