@@ -1,10 +1,27 @@
 import type { MethodDescription } from '@x/core-gpu'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
+import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
+import { gumbel } from './gumbel/gumbel.ts'
+import { ibq } from './ibq/ibq.ts'
+import { nsvq } from './nsvq/nsvq.ts'
 import { rotation } from './rotation/rotation.ts'
+import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
 import { vq } from './vq/vq.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
-export const methods: readonly MethodDescription[] = [vq, vqEma, rotation, simvq, cosineVq, fsq]
+export const methods: readonly MethodDescription[] = [
+  vq,
+  vqEma,
+  rotation,
+  simvq,
+  cosineVq,
+  ibq,
+  gumbel,
+  diveq,
+  sfDiveq,
+  nsvq,
+  fsq,
+]

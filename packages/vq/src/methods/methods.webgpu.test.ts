@@ -1,7 +1,7 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
-import { cosineVq, fsq, rotation, simvq, vq, vqEma } from '../index.ts'
+import { cosineVq, diveq, fsq, gumbel, ibq, nsvq, rotation, sfDiveq, simvq, vq, vqEma } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -30,6 +30,11 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       nearest: true,
     }),
     ...quantizerConformance(cosineVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(diveq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(sfDiveq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(nsvq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(ibq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(gumbel, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},
