@@ -3,13 +3,18 @@ import { key, type Key, useBackend } from '@x/core-gpu'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { normalCodes } from './codebooks/codebook.ts'
-import { cosineVq, fsq, methods, rotation, simvq, vq, vqEma } from './index.ts'
+import { cosineVq, diveq, fsq, gumbel, ibq, methods, nsvq, rotation, sfDiveq, simvq, vq, vqEma } from './index.ts'
 import type { Quantizer } from './quantizer.ts'
 
 const make: Record<string, (k: Key) => Quantizer> = {
   'vq/cosine-vq': (k) => cosineVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/diveq': (k) => diveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/fsq': () => fsq({ levels: [5, 5, 4, 3] }),
+  'vq/gumbel': (k) => gumbel({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/ibq': (k) => ibq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/nsvq': (k) => nsvq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/sf-diveq': (k) => sfDiveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/vq': (k) => vq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),

@@ -1,9 +1,14 @@
 import type { MethodDescription } from '@x/core-gpu'
 import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
+import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
+import { gumbel } from './gumbel/gumbel.ts'
+import { ibq } from './ibq/ibq.ts'
+import { nsvq } from './nsvq/nsvq.ts'
 import { lfq } from './lfq/lfq.ts'
 import { rotation } from './rotation/rotation.ts'
+import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
 import { vq } from './vq/vq.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
@@ -16,6 +21,11 @@ export const methods: readonly MethodDescription[] = [
   cosineVq,
   rotation,
   simvq,
+  ibq,
+  gumbel,
+  diveq,
+  sfDiveq,
+  nsvq,
   fsq,
   lfq,
   bsq,

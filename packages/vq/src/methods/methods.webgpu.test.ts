@@ -4,7 +4,7 @@ import { normalCodes } from '../codebooks/codebook.ts'
 import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
-import { bsq, cosineVq, fsq, lfq, rotation, simvq, vq, vqEma } from '../index.ts'
+import { bsq, cosineVq, diveq, fsq, gumbel, ibq, lfq, nsvq, rotation, sfDiveq, simvq, vq, vqEma } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -33,6 +33,11 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       nearest: true,
     }),
     ...quantizerConformance(cosineVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(diveq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(sfDiveq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(nsvq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(ibq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(gumbel, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},
