@@ -18,6 +18,8 @@ export {
   type NearestCode,
   nearestCode,
   type NearestCodeOptions,
+  type NearestCodes,
+  nearestCodes,
 } from './kernels/nearest-code/nearest-code.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
 export {

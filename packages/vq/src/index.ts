@@ -1,16 +1,31 @@
 // What every use of this package needs from the core.
 export { key, type Key, useBackend } from '@x/core-gpu'
 export { type Assignment, nearest } from './assignment/nearest.ts'
+export { largestDot, sampleCodes, sampled, type SampledOptions } from './assignment/sampled.ts'
+export { type ScoreName } from './assignment/scores.ts'
 export { type Assigned, type Codebook, type CodeInitialiser, normalCodes, uniformCodes } from './codebooks/codebook.ts'
 export { EmaCodebook, type EmaCodebookOptions } from './codebooks/ema.ts'
 export { FreeCodebook, type FreeCodebookOptions } from './codebooks/free.ts'
+export { frozen } from './codebooks/frozen.ts'
 export { LinearCodebook, type LinearCodebookOptions } from './codebooks/linear.ts'
-export { type Estimator, estimator, straightThrough, straightThroughWith } from './estimators/estimator.ts'
+export {
+  type Choice,
+  type Estimator,
+  estimator,
+  type PlainEstimator,
+  straightThrough,
+  straightThroughWith,
+  synchronised,
+} from './estimators/estimator.ts'
 export { rotateTo, type RotationOptions, rotationTrick } from './estimators/rotation.ts'
 export { type Clusters, type DataStart, kMeans, type KMeansOptions, kMeansStart } from './initialisation/k-means.ts'
-export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm } from './losses/losses.ts'
+export { crossEntropy, crossEntropyLoss, type CrossEntropyOptions } from './losses/cross-entropy.ts'
+export { diversityLoss, type DiversityLossOptions, type DiversityOptions, negativeEntropy } from './losses/diversity.ts'
+export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm, type Pairs } from './losses/losses.ts'
+export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/orthogonal.ts'
 export { methods } from './methods/methods.ts'
 export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
+export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
 export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
@@ -19,7 +34,7 @@ export { vq, type VqOptions } from './methods/vq/vq.ts'
 export { vqEma, type VqEmaOptions } from './methods/vq-ema/vq-ema.ts'
 export { cosine, euclidean, type Metric } from './metric.ts'
 export { type CodebookUsage, measureQuantizer, QuantizationMeter, type QuantizationStatistics } from './metrics.ts'
-export type { CodebookOptions } from './options.ts'
+export type { ChoiceOptions, CodebookOptions } from './options.ts'
 export {
   CodebookQuantizer,
   type CodebookQuantizerParts,
@@ -27,7 +42,7 @@ export {
   type QuantizeOptions,
   type Quantizer,
 } from './quantizer.ts'
-export { DeadCodes, type DeadCodesOptions } from './revival/dead-codes.ts'
+export { DeadCodes, type DeadCodesOptions, type Revival } from './revival/dead-codes.ts'
 export { type Bound, boundGrid, type BoundName, makeBound, type Squash } from './scalar/bounds.ts'
 export { binaryGrid, type BinaryGridOptions } from './scalar/binary.ts'
 export { bitEntropies, type BitEntropies } from './scalar/entropy.ts'
@@ -39,3 +54,4 @@ export {
   ScalarQuantizer,
   type ScalarQuantizerParts,
 } from './scalar/scalar-quantizer.ts'
+export type { Step } from './step.ts'

@@ -3,10 +3,11 @@ import { key, type Key, useBackend } from '@x/core-gpu'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { normalCodes } from './codebooks/codebook.ts'
-import { fsq, methods, rotation, simvq, vq, vqEma } from './index.ts'
+import { cosineVq, fsq, methods, rotation, simvq, vq, vqEma } from './index.ts'
 import type { Quantizer } from './quantizer.ts'
 
 const make: Record<string, (k: Key) => Quantizer> = {
+  'vq/cosine-vq': (k) => cosineVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/fsq': () => fsq({ levels: [5, 5, 4, 3] }),
   'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),

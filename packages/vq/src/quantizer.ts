@@ -4,6 +4,7 @@ import {
   type Key,
   lookup,
   type Module,
+  nearestCodes,
   requireFinite,
   requireLastDimension,
   requireShape,
@@ -12,12 +13,15 @@ import {
 } from '@x/core-gpu'
 import { type Assignment, nearest } from './assignment/nearest.ts'
 import type { Codebook } from './codebooks/codebook.ts'
+import { FreeCodebook } from './codebooks/free.ts'
+import { frozen } from './codebooks/frozen.ts'
 import { type Estimator, straightThrough } from './estimators/estimator.ts'
 import { decodeRows, hideMasked, requireIndices } from './indices.ts'
 import type { DataStart } from './initialisation/k-means.ts'
 import type { LossTerm } from './losses/losses.ts'
 import { euclidean, type Metric } from './metric.ts'
-import type { DeadCodes } from './revival/dead-codes.ts'
+import type { Revival } from './revival/dead-codes.ts'
+import { crossEntropy, type CrossEntropyOptions } from './losses/cross-entropy.ts'
 
 export interface QuantizeOptions {
   /** whether this is a training step: losses are computed, and codebooks that learn by counting do so; default false */
@@ -79,7 +83,7 @@ export interface CodebookQuantizerParts {
   /** how codes are placed when the first training batch is seen; default: they stay as they were made */
   readonly start?: DataStart
   /** what becomes of codes that nothing chooses; default: nothing */
-  readonly revive?: DeadCodes | undefined
+  readonly revive?: Revival | undefined
 }
 
 /**
@@ -92,7 +96,7 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
   readonly codebookSize: number
   readonly codebooks = 1
   readonly codes: Codebook
-  readonly revive?: DeadCodes | undefined
+  readonly revive?: Revival | undefined
   /** 1 once a data start has happened; there only where one is asked for */
   readonly started?: tf.Variable
   readonly #assign: Assignment
@@ -111,6 +115,7 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
     this.#estimate = parts.estimate ?? straightThrough
     this.#metric = parts.metric ?? euclidean
     this.#losses = parts.losses
+    requireTrainable(parts)
     this.#start = parts.start
     this.#waiting = parts.start !== undefined
     if (parts.revive) this.revive = parts.revive
@@ -127,13 +132,15 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
       requireFinite('z', rows)
       const counts = mask ? tf.reshape<tf.Rank.R1>(tf.cast(mask, 'float32'), [-1]) : null // [N], 0 or 1
       if (training && this.#waiting) this.#startFrom(rows, key)
+      if (training) this.codes.observe?.(stopGradient(rows), counts)
 
       const codes = this.codes.codes() // [K, d]
-      const chosen = this.#assign(rows, codes) // [N]
+      const step = { training, key, counts }
+      const chosen = this.#assign(rows, codes, step) // [N]
       const q = lookup(codes, chosen) as tf.Tensor2D // [N, d]
-      const terms = training ? this.#terms({ z: rows, q, counts }) : {}
-      const value = tf.reshape(this.#estimate(rows, q), z.shape) // [..., d]
-      const { quantized, indices } = hideMasked(value, tf.reshape(chosen, lead), mask)
+      const value = this.#estimate(rows, q, { ...step, codes, indices: chosen }) // [N, d]
+      const terms = training ? this.#terms({ z: rows, q, counts, value, codes, indices: chosen, lead, key }) : {}
+      const { quantized, indices } = hideMasked(tf.reshape(value, z.shape), tf.reshape(chosen, lead), mask)
       if (training) {
         const assigned = { z: stopGradient(rows), indices: tf.reshape<tf.Rank.R1>(indices, [-1]) }
         this.codes.learn?.(assigned)
@@ -157,6 +164,57 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
     return tf.tidy(() => this.codes.codes())
   }
 
+  /**
+   * Finds the `count` nearest codes of each vector, nearest first.
+   * @param z `[..., d]`
+   * @returns codes `[..., count, d]`, and their indices, int32 `[..., count]`
+   * @throws RangeError when there are not so many codes
+   */
+  nearestCodes(z: tf.Tensor, count: number): { quantized: tf.Tensor; indices: tf.Tensor } {
+    requireLastDimension('z', z, this.dim)
+    return tf.tidy(() => {
+      const rows = this.#metric.project(tf.reshape<tf.Rank.R2>(z, [-1, this.dim])) // [N, d]
+      requireFinite('z', rows)
+      const codes = this.codes.codes() // [K, d]
+      const { indices } = nearestCodes(rows, codes, count) // [N, count]
+      const lead = [...z.shape.slice(0, -1), count]
+      return {
+        quantized: tf.reshape(lookup(codes, indices), [...lead, this.dim]),
+        indices: tf.reshape(indices, lead),
+      }
+    })
+  }
+
+  /**
+   * How far the vectors are from choosing given codes: the mean of -log softmax(score) at the given indices, differentiable
+   * towards vectors and codes.
+   * @param z `[..., d]`
+   * @param indices int32, `[...]`; a vector whose index is -1 does not count
+   */
+  crossEntropy(z: tf.Tensor, indices: tf.Tensor, options: CrossEntropyOptions = {}): tf.Scalar {
+    requireLastDimension('z', z, this.dim)
+    requireShape('indices', indices, z.shape.slice(0, -1))
+    requireIndices('indices', indices, this.codebookSize)
+    return tf.tidy(() => {
+      const rows = this.#metric.project(tf.reshape<tf.Rank.R2>(z, [-1, this.dim])) // [N, d]
+      return crossEntropy(rows, this.codes.codes(), tf.reshape<tf.Rank.R1>(indices, [-1]), options)
+    })
+  }
+
+  /**
+   * The same quantizer for use alone: its codes as they are now, computed once, without the parameters that made them.
+   * @returns one with a state of its own, `codes.weight`; nothing in it trains
+   */
+  bake(): CodebookQuantizer {
+    const codebook = new FreeCodebook(this.codebookSize, this.dim, { init: () => this.codebook() })
+    return new CodebookQuantizer({
+      codebook: frozen(codebook),
+      assign: this.#assign,
+      metric: this.#metric,
+      losses: {},
+    })
+  }
+
   override load(state: Record<string, tf.Tensor>): void {
     super.load(state)
     if (this.started) this.#waiting = this.started.dataSync()[0] === 0
@@ -173,4 +231,14 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
     this.started!.assign(tf.scalar(1))
     this.#waiting = false
   }
+}
+
+/** Refuses what would have no effect: a term on the codes alone, where codes do not learn by gradient. */
+function requireTrainable({ losses, codebook }: CodebookQuantizerParts): void {
+  if (Object.keys(codebook.parameters()).length > 0) return
+  const lost = Object.entries(losses).find(([, term]) => term.trainsCodes)
+  if (lost)
+    throw new TypeError(
+      `losses.${lost[0]}: works on the codes by gradient, but this codebook's do not learn by gradient`,
+    )
 }

@@ -1,5 +1,6 @@
 import type { MethodDescription } from '@x/core-gpu'
 import { bsq } from './bsq/bsq.ts'
+import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { fsq } from './fsq/fsq.ts'
 import { lfq } from './lfq/lfq.ts'
 import { rotation } from './rotation/rotation.ts'
@@ -8,4 +9,4 @@ import { vq } from './vq/vq.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
-export const methods: readonly MethodDescription[] = [bsq, fsq, lfq, rotation, simvq, vq, vqEma]
+export const methods: readonly MethodDescription[] = [bsq, cosineVq, fsq, lfq, rotation, simvq, vq, vqEma]

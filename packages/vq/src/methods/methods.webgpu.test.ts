@@ -4,7 +4,7 @@ import { normalCodes } from '../codebooks/codebook.ts'
 import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
-import { bsq, fsq, lfq, rotation, simvq, vq, vqEma } from '../index.ts'
+import { bsq, cosineVq, fsq, lfq, rotation, simvq, vq, vqEma } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -32,6 +32,7 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: true,
     }),
+    ...quantizerConformance(cosineVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},

@@ -1,7 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { BaseModule, type Key, requireInteger, segmentSum, variable } from '@x/core-gpu'
+import { BaseModule, type Key, type Module, requireInteger, segmentSum, variable } from '@x/core-gpu'
 import { blend } from '../codebooks/blend.ts'
 import type { Assigned, Codebook } from '../codebooks/codebook.ts'
+
+/** What becomes of codes that are chosen too rarely. */
+export interface Revival extends Module {
+  /** Counts a step's choices, then moves what is dead in the codebook. */
+  replace(codebook: Codebook, assigned: Assigned, key: Key | undefined): void
+}
 
 export interface DeadCodesOptions {
   /** a code chosen fewer than this many times a step, as a running mean, is dead; default 1 */
@@ -21,7 +27,7 @@ export interface DeadCodesOptions {
  * The running means start at 1 and the check follows every step, so a threshold above 1 replaces most codes at once:
  * keep it at 1 or below unless that is meant.
  */
-export class DeadCodes extends BaseModule {
+export class DeadCodes extends BaseModule implements Revival {
   /** running mean of choices, `[K]` */
   readonly hits: tf.Variable
   readonly #threshold: number
