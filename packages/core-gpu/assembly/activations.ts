@@ -10,6 +10,22 @@ const GELU: i32 = 4;
 const GELU_TANH: i32 = 5;
 const RELU: i32 = 6;
 
+// As in exp.ts: variables, not constants.
+let ONE: v128 = f32x4.splat(1);
+let ZERO: v128 = f32x4.splat(0);
+let HALF: v128 = f32x4.splat(0.5);
+let MINUS_HALF: v128 = f32x4.splat(-0.5);
+let DENSITY_0: v128 = f32x4.splat(0.3989422804); // 1 / sqrt(2 pi)
+let NORMAL_STEP: v128 = f32x4.splat(0.2316419); // 0.3275911 / sqrt(2)
+let NORMAL_1: v128 = f32x4.splat(0.254829592);
+let NORMAL_2: v128 = f32x4.splat(-0.284496736);
+let NORMAL_3: v128 = f32x4.splat(1.421413741);
+let NORMAL_4: v128 = f32x4.splat(-1.453152027);
+let NORMAL_5: v128 = f32x4.splat(1.061405429);
+let BY_TANH_1: v128 = f32x4.splat(1.5957691216); // 2 sqrt(2 / pi)
+let BY_TANH_3: v128 = f32x4.splat(0.0713548163); // 0.044715 times that
+let BY_TANH_SLOPE: v128 = f32x4.splat(0.2140644488); // 3 times that
+
 /**
  * Numbers `from` <= i < `until` of y = f(x).
  *
@@ -50,37 +66,35 @@ export function activationGradient(
   if (f == TANH) return tanhLanes(x);
   if (f == EXP) return expLanes(x);
   if (f == SILU) return f32x4.mul(x, sigmoid(x));
-  if (f == GELU) return f32x4.mul(x, normal(x, expLanes(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.5)))));
+  if (f == GELU) return f32x4.mul(x, normal(x, expLanes(f32x4.mul(f32x4.mul(x, x), MINUS_HALF))));
   if (f == GELU_TANH) return f32x4.mul(x, normalByTanh(x));
-  return f32x4.max(x, f32x4.splat(0));
+  return f32x4.max(x, ZERO);
 }
 
 // @ts-ignore: decorator
 @inline function slope(f: i32, known: v128, dy: v128): v128 {
-  const one = f32x4.splat(1);
-  if (f == RELU) return v128.and(dy, f32x4.gt(known, f32x4.splat(0)));
-  if (f == SIGMOID) return f32x4.mul(dy, f32x4.mul(known, f32x4.sub(one, known)));
-  if (f == TANH) return f32x4.mul(dy, f32x4.sub(one, f32x4.mul(known, known)));
+  if (f == RELU) return v128.and(dy, f32x4.gt(known, ZERO));
+  if (f == SIGMOID) return f32x4.mul(dy, f32x4.mul(known, f32x4.sub(ONE, known)));
+  if (f == TANH) return f32x4.mul(dy, f32x4.sub(ONE, f32x4.mul(known, known)));
   if (f == SILU) {
     const s = sigmoid(known);
-    return f32x4.mul(dy, f32x4.mul(s, madd(known, f32x4.sub(one, s), one)));
+    return f32x4.mul(dy, f32x4.mul(s, madd(known, f32x4.sub(ONE, s), ONE)));
   }
   if (f == GELU) {
-    const density = expLanes(f32x4.mul(f32x4.mul(known, known), f32x4.splat(-0.5)));
-    return f32x4.mul(dy, madd(f32x4.mul(known, f32x4.splat(0.3989422804)), density, normal(known, density)));
+    const density = expLanes(f32x4.mul(f32x4.mul(known, known), MINUS_HALF));
+    return f32x4.mul(dy, madd(f32x4.mul(known, DENSITY_0), density, normal(known, density)));
   }
   if (f == GELU_TANH) {
     const part = normalByTanh(known);
-    const inner = madd(f32x4.mul(known, known), f32x4.splat(0.2140644488), f32x4.splat(1.5957691216));
-    return f32x4.mul(dy, madd(f32x4.mul(f32x4.mul(known, part), f32x4.sub(one, part)), inner, part));
+    const inner = madd(f32x4.mul(known, known), BY_TANH_SLOPE, BY_TANH_1);
+    return f32x4.mul(dy, madd(f32x4.mul(f32x4.mul(known, part), f32x4.sub(ONE, part)), inner, part));
   }
   return f32x4.mul(dy, known);
 }
 
 // @ts-ignore: decorator
 @inline function sigmoid(x: v128): v128 {
-  const one = f32x4.splat(1);
-  return f32x4.div(one, f32x4.add(one, expLanes(f32x4.neg(x))));
+  return f32x4.div(ONE, f32x4.add(ONE, expLanes(f32x4.neg(x))));
 }
 
 /**
@@ -89,20 +103,19 @@ export function activationGradient(
  */
 // @ts-ignore: decorator
 @inline function normal(x: v128, density: v128): v128 {
-  const one = f32x4.splat(1);
   const size = f32x4.abs(x);
-  const t = f32x4.div(one, madd(size, f32x4.splat(0.2316419), one)); // 0.3275911 / sqrt(2)
-  let p = madd(f32x4.splat(1.061405429), t, f32x4.splat(-1.453152027));
-  p = madd(p, t, f32x4.splat(1.421413741));
-  p = madd(p, t, f32x4.splat(-0.284496736));
-  p = madd(p, t, f32x4.splat(0.254829592));
-  const tail = f32x4.mul(f32x4.mul(f32x4.mul(p, t), density), f32x4.splat(0.5));
-  return v128.bitselect(tail, f32x4.sub(one, tail), f32x4.lt(x, f32x4.splat(0)));
+  const t = f32x4.div(ONE, madd(size, NORMAL_STEP, ONE));
+  let p = madd(NORMAL_5, t, NORMAL_4);
+  p = madd(p, t, NORMAL_3);
+  p = madd(p, t, NORMAL_2);
+  p = madd(p, t, NORMAL_1);
+  const tail = f32x4.mul(f32x4.mul(f32x4.mul(p, t), density), HALF);
+  return v128.bitselect(tail, f32x4.sub(ONE, tail), f32x4.lt(x, ZERO));
 }
 
 /** (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, which is a sigmoid of twice that. */
 // @ts-ignore: decorator
 @inline function normalByTanh(x: v128): v128 {
-  const inner = madd(f32x4.mul(x, x), f32x4.splat(0.0713548163), f32x4.splat(1.5957691216));
+  const inner = madd(f32x4.mul(x, x), BY_TANH_3, BY_TANH_1);
   return sigmoid(f32x4.mul(x, inner));
 }

@@ -13,6 +13,6 @@ export { depthwiseFilterParts, depthwiseInputLines, depthwiseLines } from "./dep
 export { gemmBatch, gemmFewRows, gemmRows, gemmScratch, packPanels } from "./gemm";
 export { nearestDistances, nearestRows, nearestScratch, nearestTop, nearestTopScratch, packCodes } from "./nearest";
 export { groupNormGradientSets, groupNormSets, normGradientParts, normRows } from "./norms";
-export { columnParts, columnSums, rowSums } from "./reductions";
+export { columnParts, columnSums, rowSums, spreadRows } from "./reductions";
 export { gatherRows, segmentSum } from "./rows";
 export { logSoftmaxGradientRows, logSoftmaxRows, softmaxGradientRows, softmaxRows } from "./softmax";

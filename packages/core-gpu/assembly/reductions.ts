@@ -122,3 +122,39 @@ export function sumColumns(x: usize, stride: usize, rows: i32, n: i32, to: usize
     to += 4;
   }
 }
+
+/**
+ * Rows `from` <= i < `until` of out [outer, middle, n], seen as outer * middle rows: each is factor times row i / middle of
+ * x [outer, n]. It is the gradient of the sums above.
+ *
+ * Floor: 4 n bytes written a row.
+ */
+export function spreadRows(
+  from: i32, until: i32, _scratch: usize, x: usize, out: usize, middle: i32, n: i32, factor: f32,
+): void {
+  const factors = f32x4.splat(factor);
+  for (let i = from; i < until; ) {
+    const end = min(until, (i / middle + 1) * middle);
+    const row = x + (<usize>(i / middle) * <usize>n << 2);
+    let to = out + (<usize>i * <usize>n << 2);
+    if (n == 1) {
+      const value = factor * load<f32>(row);
+      const values = f32x4.splat(value);
+      for (; i + 4 <= end; i += 4) {
+        v128.store(to, values);
+        to += 16;
+      }
+      for (; i < end; i++) {
+        store<f32>(to, value);
+        to += 4;
+      }
+    } else {
+      for (; i < end; i++) {
+        let j: usize = 0;
+        for (; j + 4 <= <usize>n; j += 4) v128.store(to + (j << 2), f32x4.mul(v128.load(row + (j << 2)), factors));
+        for (; j < <usize>n; j++) store<f32>(to + (j << 2), factor * load<f32>(row + (j << 2)));
+        to += <usize>n << 2;
+      }
+    }
+  }
+}

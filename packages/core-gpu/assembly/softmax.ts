@@ -1,4 +1,4 @@
-import { expLanes } from "./exp";
+import { expLanes, logLanes } from "./exp";
 import { sumFloats } from "./reductions";
 import { sumLanes } from "./simd";
 
@@ -21,7 +21,9 @@ export function logSoftmaxRows(from: i32, until: i32, _scratch: usize, x: usize,
     let read = x + (<usize>i * <usize>d << 2);
     let write = y + (<usize>i * <usize>d << 2);
     const most = largest(read, d);
-    const rest = <f32>logarithm(exponentials(read, write, d, most));
+    const sum = exponentials(read, write, d, most);
+    // Of a sum that is no number, the logarithm is none either.
+    const rest: f32 = sum < f32.POSITIVE_INFINITY ? f32x4.extract_lane(logLanes(f32x4.splat(sum)), 0) : sum;
     const mosts = f32x4.splat(most);
     const rests = f32x4.splat(rest);
     let j = 0;
@@ -86,13 +88,16 @@ export function logSoftmaxGradientRows(
 function largest(x: usize, count: i32): f32 {
   let most: f32 = f32.NEGATIVE_INFINITY;
   let i = 0;
-  if (count >= 4) {
-    let lanes = v128.load(x);
-    for (; i + 4 <= count; i += 4) {
-      lanes = f32x4.max(lanes, v128.load(x));
-      x += 16;
+  if (count >= 8) {
+    // A NaN is passed over here, and comes back with its exponential.
+    let m0 = v128.load(x), m1 = v128.load(x, 16);
+    for (; i + 8 <= count; i += 8) {
+      m0 = f32x4.pmax(m0, v128.load(x));
+      m1 = f32x4.pmax(m1, v128.load(x, 16));
+      x += 32;
     }
-    const two = f32x4.max(lanes, v128.shuffle<f32>(lanes, lanes, 2, 3, 0, 1));
+    const lanes = f32x4.pmax(m0, m1);
+    const two = f32x4.pmax(lanes, v128.shuffle<f32>(lanes, lanes, 2, 3, 0, 1));
     most = max(f32x4.extract_lane(two, 0), f32x4.extract_lane(two, 1));
   }
   for (; i < count; i++) {
@@ -105,26 +110,16 @@ function largest(x: usize, count: i32): f32 {
 /** y [count] = exp(x - most); returns their sum. */
 function exponentials(x: usize, y: usize, count: i32, most: f32): f32 {
   const mosts = f32x4.splat(most);
-  let s0 = f32x4.splat(0), s1 = s0;
+  let sums = f32x4.splat(0);
   let i = 0;
-  for (; i + 8 <= count; i += 8) {
-    const e0 = expLanes(f32x4.sub(v128.load(x), mosts));
-    const e1 = expLanes(f32x4.sub(v128.load(x, 16), mosts));
-    s0 = f32x4.add(s0, e0);
-    s1 = f32x4.add(s1, e1);
-    v128.store(y, e0);
-    v128.store(y, e1, 16);
-    x += 32;
-    y += 32;
-  }
   for (; i + 4 <= count; i += 4) {
     const e = expLanes(f32x4.sub(v128.load(x), mosts));
-    s0 = f32x4.add(s0, e);
+    sums = f32x4.add(sums, e);
     v128.store(y, e);
     x += 16;
     y += 16;
   }
-  let sum = sumLanes(f32x4.add(s0, s1));
+  let sum = sumLanes(sums);
   for (; i < count; i++) {
     const e = exponential(load<f32>(x) - most);
     sum += e;
@@ -164,19 +159,4 @@ function scaleFloats(x: usize, factor: f32, count: i32): void {
     store<f32>(x, load<f32>(x) * factor);
     x += 4;
   }
-}
-
-/** log of a positive normal number: x = 2^e m with m near 1, and log m = 2 atanh((m - 1) / (m + 1)). */
-function logarithm(x: f64): f64 {
-  if (!(x < f64.POSITIVE_INFINITY)) return x;
-  let e = <i32>(reinterpret<u64>(x) >> 52) - 1023;
-  let m = reinterpret<f64>(reinterpret<u64>(x) & 0x000fffffffffffff | 0x3ff0000000000000);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    e++;
-  }
-  const s = (m - 1) / (m + 1);
-  const q = s * s;
-  const series = 1 + q * (1.0 / 3 + q * (1.0 / 5 + q * (1.0 / 7 + q * (1.0 / 9 + q * (1.0 / 11)))));
-  return <f64>e * 0.6931471805599453 + 2 * s * series;
 }

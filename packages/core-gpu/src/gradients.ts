@@ -9,6 +9,7 @@ import { rearrangingGradients } from './gradients/rearranging.ts'
 import { scanGradients } from './gradients/scans.ts'
 import { registerActivationGradients } from './kernels/activation/gradients.ts'
 import { registerDilatedGradients } from './kernels/conv2d/dilated-gradients.ts'
+import { registerReductionGradients } from './kernels/reductions/gradients.ts'
 import { registerSoftmaxGradients } from './kernels/softmax/gradients.ts'
 
 const gradients = {
@@ -22,4 +23,5 @@ const gradients = {
 for (const [kernelName, gradient] of Object.entries(gradients)) tf.registerGradient({ kernelName, ...gradient })
 registerActivationGradients()
 registerDilatedGradients()
+registerReductionGradients()
 registerSoftmaxGradients()

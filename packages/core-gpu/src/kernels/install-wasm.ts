@@ -27,7 +27,8 @@ import { nearestCodesWasm, nearestCodeWasm } from './nearest-code/wasm.ts'
 import { groupNormGradientWasm, groupNormWasm, normGradientWasm, normWasm } from './norm-wasm.ts'
 import { type Build, closePacks, type Pack, packFor } from './pack.ts'
 import { avgPoolGrad, maxPoolGradCpu } from './pool-gradients/pool-gradients.ts'
-import { type Reduction, reductionOf, sumWasm } from './reductions/wasm.ts'
+import { axesOf, type Reduction, reductionOf } from './reductions/reduction.ts'
+import { spreadWasm, sumWasm } from './reductions/wasm.ts'
 import { replaceKernel, restoreKernels, stockKernel } from './registry.ts'
 import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
 import { segmentSumCpu } from './segment-sum/cpu.ts'
@@ -91,6 +92,9 @@ const packKernels: Record<string, PackKernel> = {
   [tf.Sum]: (pack, { x }, attributes) => reduce(pack, x!, attributes, () => 1),
   [tf.Mean]: (pack, { x }, attributes) => reduce(pack, x!, attributes, ([, count]) => 1 / count),
 
+  XSpread: (pack, { dy }, { shape, reduction, factor }) =>
+    spreadWasm(pack, dy!, shape as number[], reduction as unknown as Reduction, factor as number),
+
   XLayerNorm: (pack, inputs, { epsilon }) => normWasm(pack, inputs, epsilon as number, true),
   XRmsNorm: (pack, inputs, { epsilon }) => normWasm(pack, inputs, epsilon as number, false),
   XGroupNorm: (pack, inputs, { groups, epsilon }) => groupNormWasm(pack, inputs, groups as number, epsilon as number),
@@ -131,9 +135,11 @@ const declined: Record<string, (inputs: Inputs, attributes: Record<string, unkno
   [tf.Conv2DBackpropInput]: (_, { dataFormat }) => dataFormat === 'NCHW',
   [tf.DepthwiseConv2dNative]: (_, { dataFormat }) => dataFormat === 'NCHW',
   [tf.Exp]: notFloats('x'),
-  [tf.Mean]: ({ x }, attributes) => x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!, attributes)) === null,
+  [tf.Mean]: ({ x }, attributes) =>
+    x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!.shape, attributes['axis'])) === null,
   [tf.Sigmoid]: notFloats('x'),
-  [tf.Sum]: ({ x }, attributes) => x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!, attributes)) === null,
+  [tf.Sum]: ({ x }, attributes) =>
+    x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!.shape, attributes['axis'])) === null,
   [tf.Tanh]: notFloats('x'),
 }
 
@@ -182,17 +188,13 @@ function depthwiseInputGradient(
   return depthwiseInputGradientWasm(pack, dy!, filter!, info)
 }
 
-function axesOf(x: tf.Tensor, { axis }: Record<string, unknown>): number[] {
-  return tf.util.parseAxisParam((axis ?? x.shape.map((_, i) => i)) as number[], x.shape)
-}
-
 function reduce(
   pack: Pack,
   x: tf.Tensor,
   attributes: Record<string, unknown>,
   factor: (reduction: Reduction) => number,
 ): tf.TensorInfo {
-  const axes = axesOf(x, attributes)
+  const axes = axesOf(x.shape, attributes['axis'])
   const reduction = reductionOf(x.shape, axes)!
   const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
   const shape = attributes['keepDims'] === true ? kept : kept.filter((_, axis) => !axes.includes(axis))

@@ -61,6 +61,7 @@ export type PackFunction =
   | 'segmentSum'
   | 'softmaxGradientRows'
   | 'softmaxRows'
+  | 'spreadRows'
   | 'sumParts'
 
 // All arguments are addresses, sizes and numbers.

@@ -2,18 +2,31 @@ import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { deviceCases, expectClose, numbers, useCase } from '../testing.ts'
-import { reductionOf } from './wasm.ts'
+import { reductionOf } from './reduction.ts'
+
+/** Where each number of x lies in its sums over axes. */
+function targets(shape: number[], axes: number[]): number[] {
+  const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+  const strides = [...tf.util.computeStrides(kept), 1]
+  const steps = tf.util.computeStrides(shape)
+  return Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) =>
+    tf.util
+      .indexToLoc(i, shape.length, steps)
+      .reduce((at, place, axis) => at + (axes.includes(axis) ? 0 : place * strides[axis]!), 0),
+  )
+}
 
 /** Sums over axes by the definition, in float64. */
 function sums(x: ArrayLike<number>, shape: number[], axes: number[]): number[] {
-  const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
-  const out = Array.from<number>({ length: tf.util.sizeFromShape(kept) }).fill(0)
-  const strides = tf.util.computeStrides(kept).concat(1)
-  for (let i = 0; i < x.length; i++) {
-    const place = tf.util.indexToLoc(i, shape.length, tf.util.computeStrides(shape))
-    out[place.reduce((at, p, axis) => at + (axes.includes(axis) ? 0 : p * strides[axis]!), 0)]! += x[i]!
-  }
+  const count = shape.reduce((product, size, axis) => product * (axes.includes(axis) ? 1 : size), 1)
+  const out = Array.from<number>({ length: count }).fill(0)
+  targets(shape, axes).forEach((at, i) => (out[at]! += x[i]!))
   return out
+}
+
+/** The adjoint of `sums`. */
+function spreadOver(dy: ArrayLike<number>, shape: number[], axes: number[]): number[] {
+  return targets(shape, axes).map((at) => dy[at]!)
 }
 
 describe.each(deviceCases)('sums and means on $title', (device) => {
@@ -38,6 +51,18 @@ describe.each(deviceCases)('sums and means on $title', (device) => {
             const total = tf.sum(input, axes, keepDims)
             expect(total.rank).toBe(keepDims ? shape.length : shape.length - axes.length)
             expectClose(total.dataSync(), expected)
+            const dy = numbers(expected.length, seed + 1)
+            const spread = (factor: number): number[] => spreadOver(dy, shape, axes).map((value) => value * factor)
+            const gradient = (f: (t: tf.Tensor) => tf.Tensor): ArrayLike<number> =>
+              tf.grad(f)(input, tf.tensor(dy, total.shape)).dataSync()
+            expectClose(
+              gradient((t) => tf.sum(t, axes, keepDims)),
+              spread(1),
+            )
+            expectClose(
+              gradient((t) => tf.mean(t, axes, keepDims)),
+              spread(1 / count),
+            )
             expectClose(
               tf.mean(input, axes, keepDims).dataSync(),
               expected.map((sum) => sum / count),

@@ -1,19 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { grainOf } from '../matmul/gemm.ts'
 import type { Pack } from '../pack.ts'
-
-/** A reduction of x seen as [outer, middle, inner] over its middle. */
-export type Reduction = readonly [outer: number, middle: number, inner: number]
-
-/** The reduction over `axes`, null when those that are longer than 1 do not lie side by side. */
-export function reductionOf(shape: readonly number[], axes: readonly number[]): Reduction | null {
-  const reduced = axes.filter((axis) => shape[axis] !== 1)
-  if (reduced.length === 0) return [tf.util.sizeFromShape([...shape]), 1, 1]
-  const [first, last] = [Math.min(...reduced), Math.max(...reduced)]
-  for (let axis = first; axis <= last; axis++) if (shape[axis] !== 1 && !reduced.includes(axis)) return null
-  const size = (from: number, until: number): number => tf.util.sizeFromShape(shape.slice(from, until))
-  return [size(0, first), size(first, last + 1), size(last + 1, shape.length)]
-}
+import type { Reduction } from './reduction.ts'
 
 /** Sum or Mean over one stretch of dimensions: `factor` times the sums. */
 export function sumWasm(
@@ -57,4 +45,18 @@ function sumColumns(pack: Pack, x: number, to: number, rows: number, n: number, 
   const parts = pack.scratch(count * n * 4)
   pack.parallel('columnParts', count, 1, 0, x, parts, rows, n, span)
   pack.run.columnSums(0, n, 0, parts, to, 1, count, n, factor)
+}
+
+/** XSpread: dy times `factor`, wherever the numbers of `shape` came from that were summed up to it. */
+export function spreadWasm(
+  pack: Pack,
+  dy: tf.TensorInfo,
+  shape: number[],
+  [outer, middle, inner]: Reduction,
+  factor: number,
+): tf.TensorInfo {
+  const out = pack.output(shape)
+  const numbers = [pack.address(dy), pack.address(out), middle, inner, factor]
+  pack.parallel('spreadRows', outer * middle, grainOf(inner, 4), 0, ...numbers)
+  return out
 }
