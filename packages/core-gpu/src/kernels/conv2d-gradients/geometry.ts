@@ -8,6 +8,7 @@ export interface ConvAttributes {
   readonly strides: number | [number, number]
   readonly pad: number | 'valid' | 'same' | tf.backend_util.ExplicitPadding
   readonly dataFormat?: 'NHWC' | 'NCHW'
+  readonly dilations?: number | [number, number]
   readonly dimRoundingMode?: 'floor' | 'round' | 'ceil'
 }
 
@@ -18,13 +19,13 @@ export function convGeometry(
   attributes: ConvAttributes,
   depthwise = false,
 ): ConvGeometry {
-  const { strides, pad, dataFormat = 'NHWC', dimRoundingMode } = attributes
+  const { strides, pad, dataFormat = 'NHWC', dilations = 1, dimRoundingMode } = attributes
   if (dataFormat !== 'NHWC') throw new RangeError(`dataFormat: expected NHWC, got ${dataFormat}`)
   return tf.backend_util.computeConv2DInfo(
     inputShape as [number, number, number, number],
     filterShape as [number, number, number, number],
     strides,
-    1,
+    dilations,
     pad,
     dimRoundingMode,
     depthwise,
