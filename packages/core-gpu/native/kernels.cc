@@ -1,8 +1,11 @@
 // Operations that TensorFlow gets from us: registered through its C interface when the binding is loaded, and run like
 // its own. Every one has a reference in src/kernels that defines the truth.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "tensorflow/c/kernels.h"
@@ -18,7 +21,11 @@
 
 // One binary for every processor: the widest vectors that it has are chosen at run time.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDEST __attribute__((target_clones("avx512f", "fma", "default")))
+#if __GNUC__ >= 12
+#define WIDEST __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define WIDEST __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define WIDEST
 #endif
@@ -112,7 +119,7 @@ void computeAdamW(void*, TF_OpKernelContext* context) {
 // ---- XSquareSum: the sum of the squares of all elements of all inputs, one pass ----
 
 WIDEST double squareSum(const float* x, int64_t n) {
-  // Sixteen sums side by side: floating-point addition may not be reordered by the compiler.
+  // Sums side by side: floating-point addition may not be reordered by the compiler.
   constexpr int lanes = 16;
   double total = 0;
   int64_t i = 0;
@@ -189,12 +196,16 @@ void computeSegmentSum(void*, TF_OpKernelContext* context) {
   }
 }
 
-// ---- XNearestCode: the least |c|^2 - 2 x.c, for few vectors and codes; exact distances of what was found ----
+// ---- XNearestCode: the least |c|^2 - 2 x.c, N K d multiply-adds; exact distances of what was found ----
 
-constexpr int lanes = 16;  // codes side by side
-constexpr int group = 4;   // vectors that share one reading of the codes
+constexpr int lanes = 8;  // codes side by side
+constexpr int group = 4;  // vectors that share one reading of the codes
+constexpr int64_t blockBytes = 1 << 17;   // codes that stay in the second cache while all vectors pass
+constexpr int64_t threadWork = 1 << 22;   // multiply-adds that are worth a thread
 
-/** Codes [K, d] as panels [K / 16, d, 16] of -2 c, and |c|^2 [K]; the codes that fill the last panel up are infinite. */
+using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(alignof(float))));
+
+/** Codes [K, d] as panels [K / 8, d, 8] of -2 c, and |c|^2 [K]; the codes that fill the last panel up are infinite. */
 struct Panels {
   std::vector<float> values, norms;
 };
@@ -214,44 +225,76 @@ Panels pack(const float* codes, int64_t count, int64_t d) {
   return packed;
 }
 
-/** The nearest codes of `rows` vectors, at most `group`. */
-WIDEST void nearest(const float* x, int64_t rows, int64_t d, const float* panels, const float* norms, int64_t count,
-                    int32_t* best) {
-  float least[group][lanes];
-  float place[group][lanes];  // panels, as numbers of the same width, so that one vector holds as many
-  for (int r = 0; r < group; r++)
-    for (int lane = 0; lane < lanes; lane++) least[r][lane] = INFINITY, place[r][lane] = 0;
-  for (int64_t panel = 0; panel < count; panel++) {
-    float scores[group][lanes];
-    for (int r = 0; r < group; r++)
-      for (int lane = 0; lane < lanes; lane++) scores[r][lane] = norms[panel * lanes + lane];
+/** What is least so far for one vector, in each lane; places are panels, as numbers of the same width. */
+struct Running {
+  Lanes least, place;
+};
+
+/** Passes up to `group` vectors over the panels from `first` to `end`. */
+WIDEST void pass(const float* x, int64_t rows, int64_t d, const Panels& packed, int64_t first, int64_t end,
+                 Running* running) {
+  const float* row[group];
+  Running now[group];
+  for (int r = 0; r < group; r++) row[r] = x + (r < rows ? r : 0) * d, now[r] = running[r < rows ? r : 0];
+  for (int64_t panel = first; panel < end; panel++) {
+    Lanes scores[group];
+    const Lanes norms = *reinterpret_cast<const Lanes*>(packed.norms.data() + panel * lanes);
+    for (int r = 0; r < group; r++) scores[r] = norms;
+    const float* values = packed.values.data() + panel * d * lanes;
     for (int64_t p = 0; p < d; p++) {
-      const float* codes = panels + (panel * d + p) * lanes;
-      for (int r = 0; r < group; r++) {
-        const float value = x[(r < rows ? r : 0) * d + p];
-        for (int lane = 0; lane < lanes; lane++) scores[r][lane] += value * codes[lane];
-      }
+      const Lanes codes = *reinterpret_cast<const Lanes*>(values + p * lanes);
+      for (int r = 0; r < group; r++) scores[r] += row[r][p] * codes;
     }
-    for (int r = 0; r < group; r++)
-      for (int lane = 0; lane < lanes; lane++) {
-        const bool nearer = scores[r][lane] < least[r][lane];  // false for NaN
-        least[r][lane] = nearer ? scores[r][lane] : least[r][lane];
-        place[r][lane] = nearer ? static_cast<float>(panel) : place[r][lane];
-      }
-  }
-  for (int64_t r = 0; r < rows; r++) {
-    // Of equally near codes the first: in each lane it is, between lanes it must be looked for.
-    int32_t code = 0;
-    float score = INFINITY;
-    for (int lane = 0; lane < lanes; lane++) {
-      const int32_t candidate = static_cast<int32_t>(place[r][lane]) * lanes + lane;
-      if (least[r][lane] < score || (least[r][lane] == score && score < INFINITY && candidate < code)) {
-        score = least[r][lane];
-        code = candidate;
-      }
+    for (int r = 0; r < group; r++) {
+      const auto nearer = scores[r] < now[r].least;  // false for NaN
+      now[r].least = nearer ? scores[r] : now[r].least;
+      now[r].place = nearer ? Lanes{} + static_cast<float>(panel) : now[r].place;
     }
-    best[r] = code;
   }
+  for (int64_t r = 0; r < rows; r++) running[r] = now[r];
+}
+
+/** The code of the least score; of equally near ones the first, which in each lane it is already. */
+int32_t best(const Running& running) {
+  int32_t code = 0;
+  float score = INFINITY;
+  for (int lane = 0; lane < lanes; lane++) {
+    const float least = running.least[lane];
+    const int32_t candidate = static_cast<int32_t>(running.place[lane]) * lanes + lane;
+    if (least < score || (least == score && least < INFINITY && candidate < code)) score = least, code = candidate;
+  }
+  return code;
+}
+
+/** Fills in the codes and distances of n vectors. */
+void nearest(const float* x, int64_t n, int64_t d, const float* codes, const Panels& packed, int32_t* indices,
+             float* distances) {
+  const int64_t panels = packed.norms.size() / lanes;
+  const int64_t block = std::max<int64_t>(1, blockBytes / (d * lanes * sizeof(float)));
+  std::vector<Running> running(n, Running{Lanes{} + INFINITY, Lanes{}});
+  for (int64_t first = 0; first < panels; first += block)
+    for (int64_t i = 0; i < n; i += group)
+      pass(x + i * d, std::min<int64_t>(group, n - i), d, packed, first, std::min(first + block, panels), &running[i]);
+  for (int64_t i = 0; i < n; i++) {
+    indices[i] = best(running[i]);
+    // |x|^2 - 2 x.c + |c|^2 would lose digits where x is close to c.
+    float sum = 0;
+    bool broken = false;
+    for (int64_t p = 0; p < d; p++) {
+      const float value = x[i * d + p], difference = value - codes[indices[i] * d + p];
+      sum += difference * difference;
+      broken |= std::isnan(value);
+    }
+    distances[i] = sum;
+    if (broken) indices[i] = -1;
+  }
+}
+
+/** As many threads as TensorFlow has inside an operation. */
+int threadCount() {
+  const char* wanted = std::getenv("TF_NUM_INTRAOP_THREADS");
+  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
+  return count > 0 ? count : std::max(1u, std::thread::hardware_concurrency());
 }
 
 void computeNearestCode(void*, TF_OpKernelContext* context) {
@@ -263,24 +306,17 @@ void computeNearestCode(void*, TF_OpKernelContext* context) {
   const int64_t n = TF_Dim(x, 0), d = TF_Dim(x, 1), count = TF_Dim(codebook, 0);
   TF_Tensor *indices = call.output(0, TF_INT32, {n}), *distances = call.output(1, TF_FLOAT, {n});
   if (!call.ok()) return;
-  const float *vectors = floats(x), *codes = floats(codebook);
-  const Panels packed = pack(codes, count, d);
-  for (int64_t i = 0; i < n; i += group)
-    nearest(vectors + i * d, n - i < group ? n - i : group, d, packed.values.data(), packed.norms.data(),
-            packed.norms.size() / lanes, integers(indices) + i);
-  for (int64_t i = 0; i < n; i++) {
-    // |x|^2 - 2 x.c + |c|^2 would lose digits where x is close to c.
-    const int32_t code = integers(indices)[i];
-    float sum = 0;
-    bool broken = false;
-    for (int64_t p = 0; p < d; p++) {
-      const float value = vectors[i * d + p], difference = value - codes[code * d + p];
-      sum += difference * difference;
-      broken |= std::isnan(value);
-    }
-    floats(distances)[i] = sum;
-    if (broken) integers(indices)[i] = -1;
-  }
+  const Panels packed = pack(floats(codebook), count, d);
+  const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(threadCount(), n * count * d / threadWork));
+  const int64_t share = ((n + threads - 1) / threads + group - 1) / group * group;
+  const auto run = [&](int64_t from) {
+    nearest(floats(x) + from * d, std::min(share, n - from), d, floats(codebook), packed, integers(indices) + from,
+            floats(distances) + from);
+  };
+  std::vector<std::thread> others;
+  for (int64_t from = share; from < n; from += share) others.emplace_back(run, from);
+  run(0);
+  for (std::thread& other : others) other.join();
 }
 
 // ---- registration ----

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import { adamwTensorFlow } from './adamw/tensorflow.ts'
-import { anyPadding } from './conv2d-gradients/tensorflow.ts'
+import { convolutionTensorFlow } from './conv2d-gradients/tensorflow.ts'
 import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
 import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
 import { gatherRowsTensorFlow } from './lookup/tensorflow.ts'
@@ -27,7 +27,7 @@ const convolutions = [
 export function installTensorFlowKernels(kernels: KernelSet, operations: boolean): void {
   restoreKernels('tensorflow')
   if (kernels === 'own') {
-    for (const kernelName of convolutions) replaceKernel('tensorflow', kernelName, anyPadding(kernelName))
+    for (const kernelName of convolutions) replaceKernel('tensorflow', kernelName, convolutionTensorFlow(kernelName))
     replaceKernel('tensorflow', tf.Cast, castTensorFlow())
     replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow())
     replaceKernel('tensorflow', tf.ResizeBilinearGrad, resizeBilinearGradCpu)

@@ -29,6 +29,10 @@ export function compilerArguments(parts: BindingParts): string[] {
     '-std=c++17',
     '-O3',
     '-fPIC',
+    // Roots and comparisons of our own operations then run in vectors.
+    '-fno-math-errno',
+    '-fno-trapping-math',
+    '-pthread',
     `-DNAPI_VERSION=${nodeApi}`,
     // Node's functions are found when Node loads the binding.
     ...(platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared']),

@@ -69,12 +69,13 @@ export function registerDilatedGradients(): void {
   })
 }
 
-function pairOf(dilations: unknown): Pair {
+/** tfjs's dilations as [dy, dx]. */
+export function pairOf(dilations: unknown): Pair {
   return Array.isArray(dilations) ? (dilations as Pair) : [Number(dilations ?? 1), Number(dilations ?? 1)]
 }
 
 /** Puts zeros between the taps of a filter [kh, kw, inC, outC]. */
-function spreadTaps(filter: tf.Tensor4D, [dy, dx]: Pair): tf.Tensor4D {
+export function spreadTaps(filter: tf.Tensor4D, [dy, dx]: Pair): tf.Tensor4D {
   if (dy === 1 && dx === 1) return filter
   const [kh, kw, inC, outC] = filter.shape
   const channels = inC * outC

@@ -1,38 +1,53 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { type Kernel, stockKernel } from '../registry.ts'
+import { pairOf, spreadTaps } from './dilated-gradients.ts'
 import { type ConvAttributes, type ConvGeometry, convGeometry } from './geometry.ts'
 
 type Shape = [number, number, number, number]
 type Padding = [[number, number], [number, number], [number, number], [number, number]]
+type Inputs = Record<string, tf.Tensor>
+type Attributes = Record<string, unknown>
+type Run = (inputs: Inputs, attributes: Attributes) => tf.Tensor
 
 /**
- * A kernel of tfjs-node for a convolution or one of its gradients, for any padding.
+ * A kernel of tfjs-node for a convolution or one of its gradients, for any padding and dilation.
  *
- * The stock ones refuse what is neither `same` nor `valid`: the input is padded first, and its gradient cut afterwards.
+ * The stock ones refuse padding that is neither `same` nor `valid`, and TensorFlow a dilated depthwise convolution.
  */
-export function anyPadding(kernelName: string): Kernel {
+export function convolutionTensorFlow(kernelName: string): Kernel {
   const stock = stockKernel('tensorflow', kernelName)
   const depthwise = kernelName.startsWith('Depthwise')
   return (inputs, attributes, backend) => {
-    const run = (changed: Record<string, tf.Tensor>, more: object = {}): tf.Tensor => {
-      const attrs = { ...attributes, ...more } as unknown as tf.NamedAttrMap
-      return stock.kernelFunc({ inputs: { ...inputs, ...changed }, attrs, backend }) as tf.Tensor
-    }
-    const { x, filter } = inputs
-    const { pad, dataFormat } = attributes as unknown as ConvAttributes
-    if (pad === 'same' || pad === 'valid' || dataFormat === 'NCHW') return run({})
-    const inputShape = (x?.shape ?? attributes['inputShape']) as Shape
-    const filterShape = (filter?.shape ?? attributes['filterShape']) as Shape
-    const padding = paddingOf(
-      convGeometry(inputShape, filterShape, attributes as unknown as ConvAttributes, depthwise),
-    )
+    const run: Run = (changed, changes) =>
+      stock.kernelFunc({
+        inputs: { ...inputs, ...changed },
+        attrs: { ...attributes, ...changes } as unknown as tf.NamedAttrMap,
+        backend,
+      }) as tf.Tensor
+    const dilations = pairOf(attributes['dilations'])
+    if (kernelName !== tf.DepthwiseConv2dNative || (dilations[0] === 1 && dilations[1] === 1))
+      return withPadding(run, inputs, attributes, depthwise)
     return tf.tidy(() => {
-      if (x) return run({ x: tf.pad(x, padding) }, { pad: 'valid' })
-      const padded = inputShape.map((size, axis) => size + padding[axis]![0] + padding[axis]![1])
-      const start = padding.map(([before]) => before) as Shape
-      return tf.slice(run({}, { pad: 'valid', inputShape: padded }) as tf.Tensor4D, start, inputShape)
+      const filter = spreadTaps(inputs['filter'] as tf.Tensor4D, dilations)
+      const plain: Run = (changed, changes) => run({ filter, ...changed }, { dilations: [1, 1], ...changes })
+      return withPadding(plain, { ...inputs, filter }, { ...attributes, dilations: [1, 1] }, depthwise)
     })
   }
+}
+
+/** Pads the input first, or cuts its gradient afterwards, where the padding is neither `same` nor `valid`. */
+function withPadding(run: Run, { x, filter }: Inputs, attributes: Attributes, depthwise: boolean): tf.Tensor {
+  const conv = attributes as unknown as ConvAttributes
+  if (conv.pad === 'same' || conv.pad === 'valid' || conv.dataFormat === 'NCHW') return run({}, {})
+  const inputShape = (x?.shape ?? attributes['inputShape']) as Shape
+  const filterShape = (filter?.shape ?? attributes['filterShape']) as Shape
+  const padding = paddingOf(convGeometry(inputShape, filterShape, conv, depthwise))
+  return tf.tidy(() => {
+    if (x) return run({ x: tf.pad(x, padding) }, { pad: 'valid' })
+    const padded = inputShape.map((size, axis) => size + padding[axis]![0] + padding[axis]![1])
+    const start = padding.map(([before]) => before) as Shape
+    return tf.slice(run({}, { pad: 'valid', inputShape: padded }) as tf.Tensor4D, start, inputShape)
+  })
 }
 
 /** What `valid` must find around the input, so that it gives the output of that geometry. */

@@ -6,14 +6,12 @@ import type { TensorFlowBackend } from '../tensorflow-backend.ts'
 // A chunk of scores is 8 MiB, of at most so many codes.
 const scoresPerChunk = 1 << 21
 const codesPerChunk = 1 << 15
-// Below so many scores one operation of ours takes less time than a dozen of TensorFlow's.
-const fewScores = 1 << 19
 
-/** XNearestCode: chunks of rows, each one product that begins at |c|^2 and one argmin; few vectors in one pass. */
+/** XNearestCode: our own operation; without it chunks of rows, each one product that begins at |c|^2 and one argmin. */
 export function nearestCodeTensorFlow(operations: boolean): Kernel {
   return ({ x, codebook }, _, backend) => {
     const [rows, codes] = [x as tf.Tensor2D, codebook as tf.Tensor2D]
-    if (operations && rows.shape[0] * codes.shape[0] <= fewScores)
+    if (operations)
       return (backend as TensorFlowBackend).executeMultipleOutputs('XNearestCode', [], [rows, codes], 2)
     return tf.tidy(() => nearestByProducts(rows, codes))
   }
