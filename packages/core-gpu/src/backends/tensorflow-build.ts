@@ -2,7 +2,10 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { TensorFlowRecord } from './tensorflow-record.ts'
 
 /** What must be known of a build to load it. */
-export type BuiltTensorFlow = Pick<TensorFlowRecord, 'folder' | 'variant' | 'tfjsNode'>
+export type BuiltTensorFlow = Pick<TensorFlowRecord, 'folder' | 'variant' | 'tfjsNode' | 'kernels'>
+
+/** Counts the versions of native/kernels.cc: what was built of another one is built anew, and until then not used. */
+export const nativeKernels = 1
 
 /** The compiled binding, inside the folder that `x-core setup-tensorflow` made. */
 export const bindingFile = 'tfjs_binding.node'

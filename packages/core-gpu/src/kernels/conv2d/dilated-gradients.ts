@@ -56,7 +56,8 @@ function registerGradients(kernelName: string, plain: KernelNames, dilated: Kern
   })
 }
 
-function pairOf(dilations: unknown): Pair {
+/** tfjs's dilations as [dy, dx]. */
+export function pairOf(dilations: unknown): Pair {
   return Array.isArray(dilations) ? (dilations as Pair) : [Number(dilations ?? 1), Number(dilations ?? 1)]
 }
 

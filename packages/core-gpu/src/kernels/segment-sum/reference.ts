@@ -8,7 +8,7 @@ export function segmentSumReference(x: tf.Tensor, ids: tf.Tensor1D, count: numbe
 }
 
 /** The ids [N], with `count` in the place of those outside [0, count). */
-function withoutOutside(ids: tf.Tensor1D, count: number): tf.Tensor1D {
+export function withoutOutside(ids: tf.Tensor1D, count: number): tf.Tensor1D {
   const outside = tf.logicalOr(tf.less(ids, 0), tf.greaterEqual(ids, count))
   return tf.where(outside, tf.fill(ids.shape, count, 'int32'), ids) as tf.Tensor1D
 }
