@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { useBackend } from '../backends/use-backend.ts'
 import { adamwCases } from './adamw/webgpu.cases.ts'
 import { mainAttentionCases } from './attend/webgpu.cases.ts'
+import { halfCases } from './half/half.cases.ts'
 import { lookupCases } from './lookup/webgpu.cases.ts'
 import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
 import { rotaryCases } from './rope/rope.cases.ts'
@@ -24,6 +25,7 @@ describe(`kernels on webgpu in a browser, ${device.describe().adapter}`, () => {
   describe('segment sum', segmentSumCases)
   describe('AdamW', adamwCases)
   describe('attention', mainAttentionCases)
+  describe('half precision', halfCases)
   describe('norms', normCases)
   describe('rotary', rotaryCases)
 })
