@@ -17,6 +17,7 @@ export { attend } from './kernels/attend/attend.ts'
 export type { Attended, AttendOptions } from './kernels/attend/contract.ts'
 export { mergeAttention } from './kernels/attend/merge-attention.ts'
 export { groupNorm, type GroupNormSettings } from './kernels/group-norm/group-norm.ts'
+export { packHalf, unpackHalf } from './kernels/half/half.ts'
 export { layerNorm, type LayerNormSettings } from './kernels/layer-norm/layer-norm.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
 export {

@@ -5,6 +5,7 @@ import { correctCalls } from './corrections.ts'
 import { attendGradientWebgpu } from './attend/webgpu-gradient.ts'
 import { attendWebgpu } from './attend/webgpu.ts'
 import { einsum } from './einsum/einsum.ts'
+import { packHalfWebgpu, unpackHalfWebgpu } from './half/webgpu.ts'
 import { gatherRowsWebgpu } from './lookup/webgpu.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { nearestCodeWebgpu } from './nearest-code/webgpu.ts'
@@ -24,6 +25,7 @@ export function installWebgpuKernels(kernels: KernelSet): void {
     replaceKernel('webgpu', 'XAdamW', adamwWebgpu)
     replaceKernel('webgpu', 'XAttend', attendWebgpu)
     replaceKernel('webgpu', 'XAttendCached', attendWebgpu)
+    replaceKernel('webgpu', 'XAttendCachedHalf', attendWebgpu)
     replaceKernel('webgpu', 'XAttendGradient', attendGradientWebgpu)
     replaceKernel('webgpu', 'XGatherRows', gatherRowsWebgpu)
     replaceKernel('webgpu', 'XGroupNorm', normWebgpu('deviation'))
@@ -31,9 +33,11 @@ export function installWebgpuKernels(kernels: KernelSet): void {
     replaceKernel('webgpu', 'XLayerNorm', normWebgpu('deviation'))
     replaceKernel('webgpu', 'XLayerNormGradient', normGradientWebgpu('deviation'))
     replaceKernel('webgpu', 'XNearestCode', nearestCodeWebgpu)
+    replaceKernel('webgpu', 'XPackHalf', packHalfWebgpu)
     replaceKernel('webgpu', 'XRmsNorm', normWebgpu('rootMeanSquare'))
     replaceKernel('webgpu', 'XRmsNormGradient', normGradientWebgpu('rootMeanSquare'))
     replaceKernel('webgpu', 'XRotary', rotaryWebgpu)
+    replaceKernel('webgpu', 'XUnpackHalf', unpackHalfWebgpu)
   }
   installMissingKernels('webgpu')
   if (kernels === 'own') correctCalls('webgpu')

@@ -6,6 +6,7 @@ import { useBackend } from '../backends/use-backend.ts'
 import { adamwCases } from './adamw/webgpu.cases.ts'
 import { attentionCases } from './attend/webgpu.cases.ts'
 import { type Convolution, convolutionGradients } from './conv2d/convolutions.ts'
+import { halfCases } from './half/half.cases.ts'
 import { lookupCases } from './lookup/webgpu.cases.ts'
 import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
 import { rotaryCases } from './rope/rope.cases.ts'
@@ -35,6 +36,7 @@ describe.skipIf(!device)(`kernels on webgpu${device ? `, ${device.describe().ada
   describe('segment sum', segmentSumCases)
   describe('AdamW', adamwCases)
   describe('attention', attentionCases)
+  describe('half precision', halfCases)
   describe('norms', normCases)
   describe('rotary', rotaryCases)
 

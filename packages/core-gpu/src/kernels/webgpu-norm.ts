@@ -35,6 +35,7 @@ function setsOf(x: tf.TensorInfo, groups: number | undefined): Sets {
 export function normWebgpu(kind: Kind): Kernel {
   return ({ x, scale, offset }, attributes, backend) => {
     const sets = setsOf(x!, attributes['groups'] as number | undefined)
+    const lanes = lanesFor(sets)
     const y = makeTensor(backend, x!.shape)
     const statistics = statisticsShape(x!, sets, attributes)
     const mean = kind === 'deviation' ? makeTensor(backend, statistics) : null
@@ -46,23 +47,24 @@ export function normWebgpu(kind: Kind): Kernel {
       sizes: { ...sets },
       numbers: { epsilon: attributes['epsilon'] as number },
       workgroups: sets.samples * sets.groups,
-      declarations: setDeclarations,
+      workgroupSize: lanes,
+      declarations: setDeclarations(lanes),
       main: `
         ${setPlace}
         ${
           kind === 'deviation'
             ? `var sum = 0.0;
-        for (var e = lane; e < size; e += 256u) { sum += x[place(e, base)]; }
+        for (var e = lane; e < size; e += ${lanes}u) { sum += x[place(e, base)]; }
         let center = total(sum, lane) / f32(size);`
             : ''
         }
         var squares = 0.0;
-        for (var e = lane; e < size; e += 256u) {
+        for (var e = lane; e < size; e += ${lanes}u) {
           let value = x[place(e, base)]${mean ? ' - center' : ''};
           squares = fma(value, value, squares);
         }
         let factor = inverseSqrt(total(squares, lane) / f32(size) + u.epsilon);
-        for (var e = lane; e < size; e += 256u) {
+        for (var e = lane; e < size; e += ${lanes}u) {
           let at = place(e, base);
           let channel = first + e % u.channels;
           let value = (x[at]${mean ? ' - center' : ''}) * factor;
@@ -75,6 +77,11 @@ export function normWebgpu(kind: Kind): Kernel {
     })
     return mean ? [y, mean, inverse] : [y, inverse]
   }
+}
+
+/** Invocations for a set: some 4 elements each. */
+function lanesFor({ positions, channels }: Sets): number {
+  return Math.min(256, Math.max(32, 2 ** Math.ceil(Math.log2((positions * channels) / 4))))
 }
 
 function statisticsShape(x: tf.TensorInfo, { samples, groups }: Sets, attributes: Record<string, unknown>): number[] {
@@ -94,6 +101,7 @@ export function normGradientWebgpu(kind: Kind): Kernel {
     const reads = { x: x!, dy: dy!, ...(mean && { mean }), inverse: (inverseDeviation ?? inverseRms)! }
     const normalised = (at: string, index: string): string =>
       `(x[${at}]${mean ? ` - mean[${index}]` : ''}) * inverse[${index}]`
+    const lanes = lanesFor(sets)
     const dx = makeTensor(backend, x!.shape)
     runProgram(backend, {
       name: 'norm gradient',
@@ -101,24 +109,25 @@ export function normGradientWebgpu(kind: Kind): Kernel {
       writes: { dx },
       sizes: { ...sets },
       workgroups: sets.samples * sets.groups,
-      declarations: setDeclarations,
+      workgroupSize: lanes,
+      declarations: setDeclarations(lanes),
       main: `
         ${setPlace}
         var sum = 0.0;
         var product = 0.0;
-        for (var e = lane; e < size; e += 256u) {
+        for (var e = lane; e < size; e += ${lanes}u) {
           let at = place(e, base);
           let upstream = dy[at]${scale ? ' * scale[first + e % u.channels]' : ''};
           sum += upstream;
           product = fma(upstream, ${normalised('at', 'group')}, product);
         }
-        ${kind === 'deviation' ? 'let common = total(sum, lane) / f32(size);' : ''}
+        ${kind === 'deviation' ? 'let shift = total(sum, lane) / f32(size);' : ''}
         let along = total(product, lane) / f32(size);
-        for (var e = lane; e < size; e += 256u) {
+        for (var e = lane; e < size; e += ${lanes}u) {
           let at = place(e, base);
           let upstream = dy[at]${scale ? ' * scale[first + e % u.channels]' : ''};
           let value = ${normalised('at', 'group')};
-          dx[at] = inverse[group] * (upstream${kind === 'deviation' ? ' - common' : ''} - value * along);
+          dx[at] = inverse[group] * (upstream${kind === 'deviation' ? ' - shift' : ''} - value * along);
         }`,
     })
     if (attributes['affine'] !== true) return [dx]
@@ -183,14 +192,14 @@ export function normGradientWebgpu(kind: Kind): Kernel {
   }
 }
 
-const setDeclarations = `
-  var<workgroup> sums: array<f32, 256>;
+const setDeclarations = (lanes: number): string => `
+  var<workgroup> sums: array<f32, ${lanes}>;
 
   // The sum over the invocations of a workgroup, for each of them.
   fn total(value: f32, lane: u32) -> f32 {
     workgroupBarrier();
     sums[lane] = value;
-    for (var width = 128u; width > 0u; width /= 2u) {
+    for (var width = ${lanes / 2}u; width > 0u; width /= 2u) {
       workgroupBarrier();
       if (lane < width) { sums[lane] += sums[lane + width]; }
     }

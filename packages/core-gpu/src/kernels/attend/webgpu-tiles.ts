@@ -61,7 +61,20 @@ function stridesOf(shape: readonly number[]): number[] {
 
 /** The reads of the kernels that compute scores. */
 export function scoreReads({ q, k, v }: AttendInputs, screen: Screen | null): Record<string, Binding> {
-  return { q, k, v: rowsOfFour(v), ...(screen && { screen: screen.tensor }) }
+  const isHalf = (x: tf.Tensor): boolean => x.dtype === 'int32'
+  return {
+    q,
+    k: isHalf(k) ? { tensor: k, as: 'u32' } : k,
+    v: isHalf(v) ? { tensor: v, as: 'u32' } : rowsOfFour(v),
+    ...(screen && { screen: screen.tensor }),
+  }
+}
+
+const readFloat = (name: string, at: string): string => `${name}[${at}]`
+
+/** WGSL for one number of a tensor at half precision. */
+export function readHalf(name: string, at: string): string {
+  return `unpack2x16float(${name}[(${at}) / 2u])[(${at}) % 2u]`
 }
 
 /** A tensor bound for `loadFour`. */
@@ -73,21 +86,28 @@ export function rowsOfFour(tensor: tf.TensorInfo): Binding {
 export interface Width {
   /** WGSL */
   readonly size: string
-  /** whether it is bound as vec4 */
+  /** whether it is bound as vec4, or at half precision a multiple of 4 */
   readonly wide: boolean
+  /** whether it is at half precision */
+  readonly half: boolean
   /** blocks of columns that an invocation sums up */
   readonly passes: number
 }
 
 /** The shader's view of a dimension of `columns` in sums of a tile. */
 export function widthOf(size: string, columns: number, { across }: Tile, wide: boolean = isWide(columns)): Width {
-  return { size, wide, passes: Math.ceil(columns / (4 * across)) }
+  return { size, wide, half: false, passes: Math.ceil(columns / (4 * across)) }
 }
 
 const isWide = (width: number): boolean => width % 4 === 0
 
 /** WGSL for 4 columns of a row of a tensor that is bound by `rowsOfFour`; beyond the width they may be anything. */
-function loadFour(name: string, { size, wide }: Width, row: string, column: string): string {
+function loadFour(name: string, { size, wide, half }: Width, row: string, column: string): string {
+  if (half && wide) {
+    const pair = (i: number): string => `unpack2x16float(${name}[((${row}) * ${size} + ${column}) / 2u + ${i}u])`
+    return `vec4<f32>(${pair(0)}, ${pair(1)})`
+  }
+  if (half) return `vec4<f32>(${each(4, (i) => readHalf(name, `(${row}) * ${size} + ${column} + ${i}u`)).join(', ')})`
   if (wide) return `${name}[((${row}) * ${size} + ${column}) / 4u]`
   const at = (i: number): string => `${name}[(${row}) * ${size} + ${column} + ${i}u]`
   return `vec4<f32>(${each(4, at).join(', ')})`
@@ -139,13 +159,20 @@ export function products(
   width: string,
   own: { at: string; count: string },
   other: { at: string; count: string },
+  readOther: (name: string, at: string) => string = readFloat,
 ): string {
   const [dot, ownName, otherName] = names
-  const stage = (tile: string, blocks: number, name: string, { at, count }: { at: string; count: string }): string => `
+  const stage = (
+    tile: string,
+    blocks: number,
+    name: string,
+    { at, count }: { at: string; count: string },
+    readAt: (name: string, at: string) => string,
+  ): string => `
     for (var block = lane / ${depth}u; block < ${blocks}u; block += ${lanes / depth}u) {
       let row = block * 4u;
       ${tile}[(lane % ${depth}u) * ${blocks}u + block] = vec4<f32>(
-        ${each(4, (i) => `select(0.0, ${name}[(${at} + row + ${i}u) * ${width} + p], (p < ${width}) & (row + ${i}u < ${count}))`).join(',\n')}
+        ${each(4, (i) => `select(0.0, ${readAt(name, `(${at} + row + ${i}u) * ${width} + p`)}, (p < ${width}) & (row + ${i}u < ${count}))`).join(',\n')}
       );
     }`
   return `
@@ -153,8 +180,8 @@ export function products(
     for (var start = 0u; start < ${width}; start += ${depth}u) {
       let p = start + lane % ${depth}u;
       workgroupBarrier();
-      ${stage('ownTile', down, ownName, own)}
-      ${stage('otherTile', across, otherName, other)}
+      ${stage('ownTile', down, ownName, own, readFloat)}
+      ${stage('otherTile', across, otherName, other, readOther)}
       workgroupBarrier();
       for (var slot = 0u; slot < ${depth}u; slot++) {
         let a = ownTile[slot * ${down}u + lane / ${across}u];

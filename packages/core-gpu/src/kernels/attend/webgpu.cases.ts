@@ -46,15 +46,8 @@ async function expectExact(problem: ExactProblem, options: AttendCase['options']
   tf.dispose([dOutput, gradients, mask ?? [], ...Object.values(inputs)])
 }
 
-/** Cases of XAttend, XAttendGradient and XAttendCached, on the current backend. */
-export function attentionCases(): void {
-  it('follows its definition, forwards and backwards', async () => {
-    await fc.assert(
-      fc.asyncProperty(attendCases, (problem) => expectExact(problemOf(problem), problem.options)),
-      { numRuns: 6 },
-    )
-  })
-
+/** The cases of the attention kernels that stand for the others, on the current backend. */
+export function mainAttentionCases(): void {
   it.each([
     ['square, causal', 70, 70, { causal: true }],
     ['tall, causal: rows that see nothing', 70, 40, { causal: true }],
@@ -63,6 +56,42 @@ export function attentionCases(): void {
   ])('goes over several tiles: %s', async (_, queries, keys, options) => {
     const sizes = { heads: 4, groups: 2, queries, keys, width: 17, valueWidth: 36 }
     await expectExact(problemOf(plain(sizes, { options, sinks: true })), options)
+  })
+
+  it('decodes over a cache, split over workgroups, and never looks beyond the length', async () => {
+    for (const [queries, options, sinks] of [
+      [1, {}, false],
+      [1, { window: 150, softcap: 2 }, true],
+      [5, {}, true],
+    ] as const) {
+      const problem = problemOf(plain({ batch: 3, heads: 4, groups: 2, queries, keys: 700, width: 8, valueWidth: 12 }, { options, sinks })) // prettier-ignore
+      const lengths = Int32Array.of(700, 0, 333)
+      const spoil = (x: ArrayLike<number>, width: number): Float32Array =>
+        Float32Array.from(x, (value, at) => {
+          const row = Math.floor(at / width)
+          return row % 700 < lengths[Math.floor(row / 1400)]! ? value : NaN
+        })
+      const spoiled = { ...problem, k: spoil(problem.k, 8), v: spoil(problem.v, 12) }
+      const { q, k, v, ...rest } = tensorsOf(spoiled)
+      const lengthsTensor = tf.tensor1d(lengths, 'int32')
+      const got = attendCached(q, k, v, lengthsTensor, { ...options, ...rest })
+      const window = 'window' in options ? options.window : Infinity
+      const sees = (position: number, key: number): boolean => key <= position && key > position - window
+      await expectAttended(got, { ...problem, lengths, sees })
+      tf.dispose([q, k, v, lengthsTensor, ...Object.values(rest)])
+    }
+  })
+}
+
+/** Cases of XAttend, XAttendGradient and XAttendCached, on the current backend. */
+export function attentionCases(): void {
+  mainAttentionCases()
+
+  it('follows its definition, forwards and backwards', async () => {
+    await fc.assert(
+      fc.asyncProperty(attendCases, (problem) => expectExact(problemOf(problem), problem.options)),
+      { numRuns: 6 },
+    )
   })
 
   it.each([31, 32, 33, 64, 65])('is right at the edge of a tile: %i keys and queries', async (n) => {
@@ -118,30 +147,6 @@ export function attentionCases(): void {
     await expectExact({ ...base, bias }, {})
     await expectExact({ ...base, mask, sinks: [0.3, -Infinity] }, {})
     await expectExact({ ...base, mask, bias: { shape: [1, 2, 1, 1], values: [0.5, -0.5] } }, {})
-  })
-
-  it('decodes over a cache, split over workgroups, and never looks beyond the length', async () => {
-    for (const [queries, options, sinks] of [
-      [1, {}, false],
-      [1, { window: 150, softcap: 2 }, true],
-      [5, {}, true],
-    ] as const) {
-      const problem = problemOf(plain({ batch: 3, heads: 4, groups: 2, queries, keys: 700, width: 8, valueWidth: 12 }, { options, sinks })) // prettier-ignore
-      const lengths = Int32Array.of(700, 0, 333)
-      const spoil = (x: ArrayLike<number>, width: number): Float32Array =>
-        Float32Array.from(x, (value, at) => {
-          const row = Math.floor(at / width)
-          return row % 700 < lengths[Math.floor(row / 1400)]! ? value : NaN
-        })
-      const spoiled = { ...problem, k: spoil(problem.k, 8), v: spoil(problem.v, 12) }
-      const { q, k, v, ...rest } = tensorsOf(spoiled)
-      const lengthsTensor = tf.tensor1d(lengths, 'int32')
-      const got = attendCached(q, k, v, lengthsTensor, { ...options, ...rest })
-      const window = 'window' in options ? options.window : Infinity
-      const sees = (position: number, key: number): boolean => key <= position && key > position - window
-      await expectAttended(got, { ...problem, lengths, sees })
-      tf.dispose([q, k, v, lengthsTensor, ...Object.values(rest)])
-    }
   })
 
   it('leaks nothing', () => {

@@ -10,6 +10,7 @@ import {
   each,
   lanes,
   products,
+  readHalf,
   rowsOfFour,
   scoreDeclarations,
   scoreReads,
@@ -28,14 +29,14 @@ const wantedWorkgroups = 256
 const largestSplits = 64
 
 /**
- * XAttend and XAttendCached: tiles of scores with an online softmax (arXiv 2205.14135).
+ * XAttend, XAttendCached and XAttendCachedHalf: tiles of scores with an online softmax (arXiv 2205.14135).
  *
  * The query heads of a group are rows of one tile, so that its keys and values are read once for all of them. Where the
  * queries alone make too little work for a card, as in decoding, the keys are split over workgroups and the parts merged
  * by log-sum-exp.
  *
  * Floor: 2 B h L S (d + dv) operations, half of it where causal; bytes moved 4 B h L (d + dv) + 4 B g S (d + dv)
- * ceil(h L / (32 g)), in decoding 4 B g S (d + dv); working memory 4 splits B h L (dv + 1) where split, else none.
+ * ceil(h L / (32 g)), in decoding 4 B g S (d + dv), at half precision half of that; working memory 4 splits B h L (dv + 1) where split, else none.
  */
 export const attendWebgpu: Kernel = (tensors, numbers, backend) => {
   const inputs = tensors as unknown as AttendInputs
@@ -72,11 +73,16 @@ export const attendWebgpu: Kernel = (tensors, numbers, backend) => {
     declarations: `${scoreDeclarations(tile, attributes, screen)}
       var<workgroup> shared4: array<vec4<f32>, ${lanes}>;
       ${finishing(whole && sinks !== undefined, whole)}`,
-    main: forward(tile, widthOf('u.valueWidth', valueWidth, tile), {
-      screen: screen !== null,
-      lengths: lengths !== undefined,
-      sinks: whole && sinks !== undefined,
-    }),
+    main: forward(
+      tile,
+      { ...widthOf('u.valueWidth', valueWidth, tile), half: inputs.v.dtype === 'int32' },
+      {
+        halfKeys: inputs.k.dtype === 'int32',
+        screen: screen !== null,
+        lengths: lengths !== undefined,
+        sinks: whole && sinks !== undefined,
+      },
+    ),
   })
   if (screen?.owned) screen.tensor.dispose()
   if (whole) return [output, logSumExp]
@@ -118,7 +124,11 @@ const finishing = (hasSinks: boolean, whole: boolean): string => `
     );
   }`
 
-function forward(tile: Tile, values: Width, has: { screen: boolean; lengths: boolean; sinks: boolean }): string {
+function forward(
+  tile: Tile,
+  values: Width,
+  has: { halfKeys: boolean; screen: boolean; lengths: boolean; sinks: boolean },
+): string {
   const { down, across } = tile
   const own = 4 * down
   return `
@@ -156,7 +166,7 @@ function forward(tile: Tile, values: Width, has: { screen: boolean; lengths: boo
   ${declareSums('sum', values.passes)}
   for (var base = firstKey; base < lastKey; base += ${4 * across}) {
     let count = u32(min(${4 * across}, lastKey - base));
-    ${products(tile, ['dot', 'q', 'k'], 'u.width', { at: 'ownAt', count: 'ownCount' }, { at: 'keyAt + u32(base)', count: 'count' })}
+    ${products(tile, ['dot', 'q', 'k'], 'u.width', { at: 'ownAt', count: 'ownCount' }, { at: 'keyAt + u32(base)', count: 'count' }, ...(has.halfKeys ? [readHalf] : []))}
     ${each(
       4,
       (j) => `
@@ -193,7 +203,7 @@ function forward(tile: Tile, values: Width, has: { screen: boolean; lengths: boo
   for (var i = 0u; i < ${across}u; i++) { total += shared4[(lane / ${across}u) * ${across}u + i]; }
   let finished = finish(largest, total${has.sinks ? `, vec4<f32>(${each(4, (c) => `sinks[head[${c}]]`).join(', ')})` : ''});
   let writeAt = split * u.allRows + ownAt;
-  ${storeSums(tile, 'sum', 'parts', values, 'writeAt', 'ownCount', (row) => `finished.factor[${row}]`)}
+  ${storeSums(tile, 'sum', 'parts', { ...values, half: false }, 'writeAt', 'ownCount', (row) => `finished.factor[${row}]`)}
   if (lane % ${across}u == 0u) {
     ${each(4, (c) => `if (row[${c}] - first < ownCount) { sums[writeAt + row[${c}] - first] = finished.bits[${c}]; }`).join('\n')}
   }`
