@@ -162,13 +162,13 @@ const digitsStep = defineKernelTask({
   operation: 'digits-step',
   title: 'Training step of the digits autoencoder',
   summary: 'Forward, gradients and AdamW of a VQ autoencoder of digits; the same model in PyTorch.',
-  forms: { vq: [{ batchSize: 64, codebookSize: 512 }] },
+  forms: { step: [{ batchSize: 64, codebookSize: 512 }] },
   bound: 'flops',
   // Encoder and decoder mirror each other: each has both products once forward and twice backward.
   floor: (_, { batchSize = 1, codebookSize = 1 }) => ({
     flops: 2 * batchSize * (2 * 3 * (pixels * hidden + hidden * tokens * tokenDim) + tokens * tokenDim * codebookSize),
   }),
-  elsewhere: { tensorflow: ['vq'], cpu: ['vq'] },
+  elsewhere: { tensorflow: ['step'], cpu: ['step'] },
   sources: ['packages/vq/src', 'benchmarks/src/tasks/core/training-step', 'benchmarks/src/tasks/vq/digits'],
 })
 

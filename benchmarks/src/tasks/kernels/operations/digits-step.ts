@@ -3,8 +3,8 @@ import { digitsTraining } from '../../core/training-step/digits-training.ts'
 import type { Operation } from '../operations.ts'
 
 /** One training step of the digits autoencoder. */
-export const digitsStep: Operation = (form, size) => {
-  const step = digitsTraining(form, size, key(0))
+export const digitsStep: Operation = (_, size) => {
+  const step = digitsTraining('vq', size, key(0))
   return async () => {
     await step()
     return []
