@@ -104,6 +104,7 @@ function queryBlock(p: Problem, head: i32, first: i32, keys: usize, scratch: usi
   const scores = sums + <usize>panels * sumBytes;
   const weights = scores + SCORES;
   const slopes = p.softcap > 0 ? weights + SCORES : 0;
+  const spare = weights + 2 * SCORES;
   const row = <usize>(head * p.queries + first);
   packB(scratch, p.q + (row * <usize>width << 2), width, rows, 4, <usize>width << 2);
   packB(outputs, p.dOutput + (row * <usize>valueWidth << 2), valueWidth, rows, 4, <usize>valueWidth << 2);
@@ -135,7 +136,7 @@ function queryBlock(p: Problem, head: i32, first: i32, keys: usize, scratch: usi
         mask == 0 ? 0 : mask + firstRow * p.maskQuery + <usize>start * p.maskKey, p.maskKey, p.maskQuery, slopes,
       );
       queryScores(scores, weights, count, row + <usize>(i * NR) << 2, p);
-      if (dBias != 0) addBiasGradient(scores, count, lanes, dBias + piece, p.biasKey, p.biasQuery);
+      if (dBias != 0) addBiasGradient(scores, count, lanes, dBias + piece, p.biasKey, p.biasQuery, spare);
       if (slopes != 0) multiply(scores, slopes, count);
       const column = columns + <usize>step * (sumBytes >> 3) + <usize>(start - step) * 24;
       const sum = sums + <usize>i * sumBytes;
@@ -144,10 +145,11 @@ function queryBlock(p: Problem, head: i32, first: i32, keys: usize, scratch: usi
       }
     }
   }
+  const queryRow = <usize>width << 2;
   fillFactor(scores, p.scale);
   for (let i = 0; i < panels; i++) {
-    const to = p.dq + ((row + <usize>(i * NR)) * <usize>width << 2);
-    writeLanes(sums + <usize>i * sumBytes, width, min(NR, rows - i * NR), scores, to, false);
+    const to = p.dq + (row + <usize>(i * NR)) * queryRow;
+    writeLanes(sums + <usize>i * sumBytes, width, min(NR, rows - i * NR), scores, to, queryRow, false);
   }
 }
 
@@ -237,6 +239,7 @@ function keyBlock(p: Problem, group: i32, first: i32, queries: usize, scratch: u
   const scores = valueSums + <usize>panels * valueSumBytes;
   const weights = scores + SCORES;
   const slopes = p.softcap > 0 ? weights + SCORES : 0;
+  const spare = weights + 2 * SCORES;
   const key = <usize>(group * p.keys + first);
   packB(scratch, p.k + (key * <usize>width << 2), width, rows, 4, <usize>width << 2);
   packB(values, p.v + (key * <usize>valueWidth << 2), valueWidth, rows, 4, <usize>valueWidth << 2);
@@ -268,7 +271,7 @@ function keyBlock(p: Problem, group: i32, first: i32, queries: usize, scratch: u
         mask == 0 ? 0 : mask + <usize>start * p.maskQuery + <usize>lane * p.maskKey, p.maskQuery, p.maskKey, slopes,
       );
       keyScores(scores, weights, count, <usize>(head * p.queries + start) << 2, p);
-      if (dBias != 0) addBiasGradient(weights, count, lanes, dBias + piece, p.biasQuery, p.biasKey);
+      if (dBias != 0) addBiasGradient(weights, count, lanes, dBias + piece, p.biasQuery, p.biasKey, spare);
       if (slopes != 0) multiply(weights, slopes, count);
       const within = <usize>(start - step) * 24;
       const queryColumn = queryColumns + <usize>step * (keySumBytes >> 3) + within;
@@ -281,13 +284,16 @@ function keyBlock(p: Problem, group: i32, first: i32, queries: usize, scratch: u
       }
     }
   }
+  const keyRow = <usize>width << 2;
+  const valueRow = <usize>valueWidth << 2;
+  const add = p.member > 0;
+  fillFactor(scores, p.scale);
+  fillFactor(spare, 1);
   for (let i = 0; i < panels; i++) {
     const lanes = min(NR, rows - i * NR);
-    const to = key + <usize>(i * NR) << 2;
-    fillFactor(scores, p.scale);
-    writeLanes(keySums + <usize>i * keySumBytes, width, lanes, scores, p.dk + to * <usize>width, p.member > 0);
-    fillFactor(scores, 1);
-    writeLanes(valueSums + <usize>i * valueSumBytes, valueWidth, lanes, scores, p.dv + to * <usize>valueWidth, p.member > 0);
+    const to = key + <usize>(i * NR);
+    writeLanes(keySums + <usize>i * keySumBytes, width, lanes, scores, p.dk + to * keyRow, keyRow, add);
+    writeLanes(valueSums + <usize>i * valueSumBytes, valueWidth, lanes, spare, p.dv + to * valueRow, valueRow, add);
   }
 }
 

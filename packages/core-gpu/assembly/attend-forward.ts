@@ -160,7 +160,7 @@ function finish(p: Problem, statistics: usize, sums: usize, row: i32, lanes: i32
   const to = p.output + (<usize>row * <usize>p.valueWidth << 2);
   v128.store(statistics, inverse(l0));
   v128.store(statistics, inverse(l1), 16);
-  writeLanes(sums, p.valueWidth, lanes, statistics, to, false);
+  writeLanes(sums, p.valueWidth, lanes, statistics, to, <usize>p.valueWidth << 2, false);
 }
 
 // @ts-ignore: decorator

@@ -187,21 +187,37 @@ export function shapeScores(
   return i32x4.replace_lane(x, 3, load<u8>(at + <usize>min(lane + 3, last) * stride));
 }
 
-/** Bias gradients (+)= a panel of `rows` score gradients; strides in bytes, as of `shapeScores`. */
-export function addBiasGradient(panel: usize, rows: i32, lanes: i32, to: usize, toRow: usize, toLane: usize): void {
-  for (let i = 0; i < rows; i++) {
-    let at = to + <usize>i * toRow;
-    for (let lane = 0; lane < lanes; lane++) {
-      store<f32>(at, load<f32>(at) + load<f32>(panel + (<usize>lane << 2)));
-      at += toLane;
-    }
-    panel += 32;
+/**
+ * Adds a panel of `rows` score gradients to those of the bias. Strides in bytes, as of `shapeScores`; from row to row either
+ * 4 or, where the bias is the same for all of them, 0. `spare` has place for 8 numbers.
+ */
+export function addBiasGradient(
+  panel: usize, rows: i32, lanes: i32, to: usize, toRow: usize, toLane: usize, spare: usize,
+): void {
+  if (toRow != 0) {
+    v128.store(spare, f32x4.splat(1));
+    v128.store(spare, f32x4.splat(1), 16);
+    writeLanes(panel, rows, lanes, spare, to, toLane, true);
+    return;
+  }
+  let sum0 = f32x4.splat(0);
+  let sum1 = sum0;
+  for (const end = panel + (<usize>rows << 5); panel < end; panel += 32) {
+    sum0 = f32x4.add(sum0, v128.load(panel));
+    sum1 = f32x4.add(sum1, v128.load(panel, 16));
+  }
+  v128.store(spare, sum0);
+  v128.store(spare, sum1, 16);
+  for (let lane = 0; lane < lanes; lane++) {
+    store<f32>(to, load<f32>(to) + load<f32>(spare + (<usize>lane << 2)));
+    to += toLane;
   }
 }
 
-/** Writes a panel [width, 8], each lane times its factor [8], as rows [lanes, width]; or adds it to them. */
-export function writeLanes(panel: usize, width: i32, lanes: i32, factors: usize, to: usize, add: bool): void {
-  const row = <usize>width << 2;
+/** Writes a panel [width, 8], each lane times its factor [8], as rows [lanes, width], `row` bytes apart; or adds it to them. */
+export function writeLanes(
+  panel: usize, width: i32, lanes: i32, factors: usize, to: usize, row: usize, add: bool,
+): void {
   for (let lane = 0; lane < lanes; lane += 4) {
     const factor = v128.load(factors + (<usize>lane << 2));
     const left = lanes - lane;

@@ -14,5 +14,6 @@ export { gemmBatch, gemmFewRows, gemmRows, gemmScratch, packPanels } from "./gem
 export { nearestDistances, nearestRows, nearestScratch, nearestTop, nearestTopScratch, packCodes } from "./nearest";
 export { groupNormGradientSets, groupNormSets, normGradientParts, normRows } from "./norms";
 export { columnParts, columnSums, rowSums, spreadRows } from "./reductions";
+export { rotateRows } from "./rotary";
 export { gatherRows, segmentSum } from "./rows";
 export { logSoftmaxGradientRows, logSoftmaxRows, softmaxGradientRows, softmaxRows } from "./softmax";

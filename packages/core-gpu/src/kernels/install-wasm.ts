@@ -31,6 +31,8 @@ import { axesOf, type Reduction, reductionOf } from './reductions/reduction.ts'
 import { spreadWasm, sumWasm } from './reductions/wasm.ts'
 import { replaceKernel, restoreKernels, stockKernel } from './registry.ts'
 import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
+import type { RotaryAttributes } from './rope/rope.ts'
+import { rotaryWasm } from './rope/wasm.ts'
 import { segmentSumCpu } from './segment-sum/cpu.ts'
 import { segmentSumWasm } from './segment-sum/wasm.ts'
 import { softmaxGradientWasm, softmaxWasm } from './softmax/wasm.ts'
@@ -121,6 +123,8 @@ const packKernels: Record<string, PackKernel> = {
   XNearestCode: (pack, { x, codebook }, { metric }) => nearestCodeWasm(pack, x!, codebook!, metric as CodeMetric),
   XNearestCodes: (pack, { x, codebook }, { count, metric }) =>
     nearestCodesWasm(pack, x!, codebook!, count as number, metric as CodeMetric),
+  XRotary: (pack, { x, cos, sin }, attributes) =>
+    rotaryWasm(pack, x!, { cos: cos!, sin: sin! }, attributes as unknown as RotaryAttributes),
 }
 
 // What stays with the stock kernel: element types and activations that the pack does not have.

@@ -57,6 +57,7 @@ export type PackFunction =
   | 'normRows'
   | 'packCodes'
   | 'packPanels'
+  | 'rotateRows'
   | 'rowSums'
   | 'segmentSum'
   | 'softmaxGradientRows'

@@ -49,6 +49,30 @@ export function rotaryCases(): void {
     tf.dispose([x, y, back, before, after, tables.cos, tables.sin])
   })
 
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 16])('follows its definition for %i pairs', async (pairs) => {
+    const [rows, d] = [3, 2 * pairs + 3]
+    const x = tf.tensor3d(numbers(2 * rows * d), [2, rows, d])
+    const angles = Array.from({ length: rows }, (_, i) => Array.from({ length: pairs }, (_, p) => (i + 1) * (p + 0.3)))
+    const table = (f: (angle: number) => number): tf.Tensor2D => tf.tensor2d(angles.map((row) => row.map(f)))
+    const tables = { cos: table(Math.cos), sin: table(Math.sin) }
+    for (const { layout, at, inverse } of variants) {
+      const expected = Float64Array.from(await x.data())
+      const start = at === 'last' ? 3 : 0
+      for (let row = 0; row < 2 * rows; row++)
+        for (let p = 0; p < pairs; p++) {
+          const [one, other] = layout === 'interleaved' ? [2 * p, 2 * p + 1] : [p, p + pairs]
+          const [i, j] = [row * d + start + one!, row * d + start + other!]
+          const [a, b, angle] = [expected[i]!, expected[j]!, angles[row % rows]![p]! * (inverse ? -1 : 1)]
+          expected[i] = a * Math.cos(angle) - b * Math.sin(angle)
+          expected[j] = a * Math.sin(angle) + b * Math.cos(angle)
+        }
+      const y = rotary(x, tables, { layout, at, inverse })
+      expectClose(await y.data(), expected)
+      y.dispose()
+    }
+    tf.dispose([x, tables.cos, tables.sin])
+  })
+
   it('has a gradient that turns back, and a gradient of that', async () => {
     const x = tf.tensor2d(numbers(3 * 6), [3, 6])
     const tables = rotaryTables(3, rotaryFrequencies(4))
