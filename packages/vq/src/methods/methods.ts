@@ -5,11 +5,15 @@ import { fsq } from './fsq/fsq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
 import { nsvq } from './nsvq/nsvq.ts'
+import { optvq } from './optvq/optvq.ts'
 import { rotation } from './rotation/rotation.ts'
 import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
 import { vq } from './vq/vq.ts'
+import { vqBridge } from './vq-bridge/vq-bridge.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
+import { vqStePlusPlus } from './vq-ste-plus-plus/vq-ste-plus-plus.ts'
+import { wassersteinVq } from './wasserstein-vq/wasserstein-vq.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
 export const methods: readonly MethodDescription[] = [
@@ -18,6 +22,10 @@ export const methods: readonly MethodDescription[] = [
   rotation,
   simvq,
   cosineVq,
+  vqStePlusPlus,
+  vqBridge,
+  wassersteinVq,
+  optvq,
   ibq,
   gumbel,
   diveq,
