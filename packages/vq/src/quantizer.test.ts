@@ -3,7 +3,24 @@ import { key, type Key, useBackend } from '@x/core-gpu'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { normalCodes } from './codebooks/codebook.ts'
-import { cosineVq, diveq, fsq, gumbel, ibq, methods, nsvq, rotation, sfDiveq, simvq, vq, vqEma } from './index.ts'
+import {
+  cosineVq,
+  diveq,
+  fsq,
+  gumbel,
+  ibq,
+  methods,
+  nsvq,
+  optvq,
+  rotation,
+  sfDiveq,
+  simvq,
+  vq,
+  vqBridge,
+  vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
+} from './index.ts'
 import type { Quantizer } from './quantizer.ts'
 
 const make: Record<string, (k: Key) => Quantizer> = {
@@ -13,11 +30,15 @@ const make: Record<string, (k: Key) => Quantizer> = {
   'vq/gumbel': (k) => gumbel({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/ibq': (k) => ibq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/nsvq': (k) => nsvq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/optvq': (k) => optvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/sf-diveq': (k) => sfDiveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/vq': (k) => vq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/vq-bridge': (k) => vqBridge({ dim: 4, codebookSize: 32, width: 8, patch: 2, key: k }),
   'vq/vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/vq-ste-plus-plus': (k) => vqStePlusPlus({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/wasserstein-vq': (k) => wassersteinVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
 }
 
 it('every method is listed once, and tried here', () => {

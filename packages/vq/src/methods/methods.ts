@@ -5,13 +5,17 @@ import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
-import { nsvq } from './nsvq/nsvq.ts'
 import { lfq } from './lfq/lfq.ts'
+import { nsvq } from './nsvq/nsvq.ts'
+import { optvq } from './optvq/optvq.ts'
 import { rotation } from './rotation/rotation.ts'
 import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
-import { vq } from './vq/vq.ts'
+import { vqBridge } from './vq-bridge/vq-bridge.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
+import { vqStePlusPlus } from './vq-ste-plus-plus/vq-ste-plus-plus.ts'
+import { vq } from './vq/vq.ts'
+import { wassersteinVq } from './wasserstein-vq/wasserstein-vq.ts'
 
 /** Every method of this package, as described, one a line; the dashboard and the docs show them in this order. */
 // prettier-ignore
@@ -21,11 +25,15 @@ export const methods: readonly MethodDescription[] = [
   cosineVq,
   rotation,
   simvq,
+  vqStePlusPlus,
+  vqBridge,
   ibq,
   gumbel,
   diveq,
   sfDiveq,
   nsvq,
+  optvq,
+  wassersteinVq,
   fsq,
   lfq,
   bsq,

@@ -4,7 +4,25 @@ import { normalCodes } from '../codebooks/codebook.ts'
 import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
-import { bsq, cosineVq, diveq, fsq, gumbel, ibq, lfq, nsvq, rotation, sfDiveq, simvq, vq, vqEma } from '../index.ts'
+import {
+  bsq,
+  cosineVq,
+  diveq,
+  fsq,
+  gumbel,
+  ibq,
+  lfq,
+  nsvq,
+  optvq,
+  rotation,
+  sfDiveq,
+  simvq,
+  vq,
+  vqBridge,
+  vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
+} from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -38,6 +56,22 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     ...quantizerConformance(nsvq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
     ...quantizerConformance(ibq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
     ...quantizerConformance(gumbel, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(vqStePlusPlus, {
+      options: (k) => ({ ...small, affine: 'running' as const, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
+    ...quantizerConformance(vqBridge, {
+      options: (k) => ({ dim: 4, codebookSize: 16, width: 8, patch: 2, depth: 1, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
+    ...quantizerConformance(wassersteinVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(optvq, {
+      options: (k) => ({ dim: 4, codebookSize: 16, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},
