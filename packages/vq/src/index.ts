@@ -27,7 +27,10 @@ export { methods } from './methods/methods.ts'
 export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
+export { groupedResidualVq, type GroupedResidualVqOptions } from './methods/grouped-residual-vq/grouped-residual-vq.ts'
 export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
+export { multiHeadVq, type MultiHeadVqOptions } from './methods/multi-head-vq/multi-head-vq.ts'
+export { residualVq, type ResidualVqOptions } from './methods/residual-vq/residual-vq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
 export { vq, type VqOptions } from './methods/vq/vq.ts'
@@ -38,6 +41,7 @@ export type { ChoiceOptions, CodebookOptions } from './options.ts'
 export {
   CodebookQuantizer,
   type CodebookQuantizerParts,
+  type Pass,
   type Quantization,
   type QuantizeOptions,
   type Quantizer,
@@ -55,3 +59,7 @@ export {
   type ScalarQuantizerParts,
 } from './scalar/scalar-quantizer.ts'
 export type { Step } from './step.ts'
+export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
+export { SharedHeads } from './structures/multi-head.ts'
+export type { LayersOptions, PartOptions } from './structures/options.ts'
+export { type BeamOptions, type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'

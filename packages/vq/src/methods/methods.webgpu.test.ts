@@ -4,7 +4,20 @@ import { normalCodes } from '../codebooks/codebook.ts'
 import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
-import { bsq, cosineVq, fsq, lfq, rotation, simvq, vq, vqEma } from '../index.ts'
+import { checkGroupedResidualVq, checkMultiHead, checkResidualVq } from '../golden/structures.ts'
+import {
+  bsq,
+  cosineVq,
+  fsq,
+  groupedResidualVq,
+  lfq,
+  multiHeadVq,
+  residualVq,
+  rotation,
+  simvq,
+  vq,
+  vqEma,
+} from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -43,6 +56,21 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(residualVq, {
+      options: (k) => ({ ...small, layers: 3, beam: 2, dropout: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(groupedResidualVq, {
+      options: (k) => ({ ...small, layers: 2, groups: 2, shared: true, deadCodes: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(multiHeadVq, {
+      options: (k) => ({ ...small, heads: 2, kMeans: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
     ...quantizerConformance(bsq, { options: () => ({ bits: 4, groupSize: 3 }), badOptions: {}, nearest: true }),
   ]
   it.each(checks)('$name', ({ run }) => run())
@@ -52,7 +80,11 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     'bsq-official': checkBsq,
     fsq: checkFsq,
     'fsq-tan': checkFsqTan,
+    'grouped-residual-vq': checkGroupedResidualVq,
     lfq: checkLfq,
+    'multi-head': checkMultiHead,
+    'residual-vq': checkResidualVq,
+    'residual-vq-shared': checkResidualVq,
   }
   describe.each(Object.entries(golden))('%s as the reference', (kind, compare) => {
     it.each(goldenCases(kind))('$id', compare)
