@@ -2,12 +2,20 @@
 export { key, type Key, useBackend } from '@x/core-gpu'
 export { type Assignment, nearest } from './assignment/nearest.ts'
 export { largestDot, sampleCodes, sampled, type SampledOptions } from './assignment/sampled.ts'
-export { type ScoreName } from './assignment/scores.ts'
+export { overRows, type OverRowsOptions, type RowFunction } from './assignment/rows.ts'
+export { distanceScore, dotScore, type Score, type ScoreName } from './assignment/scores.ts'
 export { type Assigned, type Codebook, type CodeInitialiser, normalCodes, uniformCodes } from './codebooks/codebook.ts'
 export { EmaCodebook, type EmaCodebookOptions } from './codebooks/ema.ts'
 export { FreeCodebook, type FreeCodebookOptions } from './codebooks/free.ts'
 export { frozen } from './codebooks/frozen.ts'
 export { LinearCodebook, type LinearCodebookOptions } from './codebooks/linear.ts'
+export {
+  directional,
+  directionalEstimator,
+  type DirectionalOptions,
+  noiseEstimator,
+  noiseSubstitution,
+} from './estimators/directional.ts'
 export {
   type Choice,
   type Estimator,
@@ -18,20 +26,29 @@ export {
   synchronised,
 } from './estimators/estimator.ts'
 export { rotateTo, type RotationOptions, rotationTrick } from './estimators/rotation.ts'
+export { softIndexEstimator, type SoftIndexOptions, softOneHot, throughIndex } from './estimators/soft-index.ts'
+export { ditheredCodes, nearestSegment, spaceFilling, spaceFillingEstimator } from './estimators/space-filling.ts'
 export { type Clusters, type DataStart, kMeans, type KMeansOptions, kMeansStart } from './initialisation/k-means.ts'
 export { crossEntropy, crossEntropyLoss, type CrossEntropyOptions } from './losses/cross-entropy.ts'
 export { diversityLoss, type DiversityLossOptions, type DiversityOptions, negativeEntropy } from './losses/diversity.ts'
+export { choiceEntropy, entropyLoss, type EntropyLossOptions, uniformPriorLoss } from './losses/entropy.ts'
+export { valueLoss } from './losses/index-propagation.ts'
 export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm, type Pairs } from './losses/losses.ts'
 export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/orthogonal.ts'
 export { methods } from './methods/methods.ts'
 export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
+export { diveq, type DiveqOptions } from './methods/diveq/diveq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
 export { groupedResidualVq, type GroupedResidualVqOptions } from './methods/grouped-residual-vq/grouped-residual-vq.ts'
 export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { multiHeadVq, type MultiHeadVqOptions } from './methods/multi-head-vq/multi-head-vq.ts'
 export { residualVq, type ResidualVqOptions } from './methods/residual-vq/residual-vq.ts'
+export { gumbel, type GumbelOptions } from './methods/gumbel/gumbel.ts'
+export { ibq, type IbqOptions } from './methods/ibq/ibq.ts'
+export { nsvq, type NsvqOptions } from './methods/nsvq/nsvq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
+export { sfDiveq, type SfDiveqOptions } from './methods/sf-diveq/sf-diveq.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
 export { vq, type VqOptions } from './methods/vq/vq.ts'
 export { vqEma, type VqEmaOptions } from './methods/vq-ema/vq-ema.ts'
@@ -58,6 +75,8 @@ export {
   ScalarQuantizer,
   type ScalarQuantizerParts,
 } from './scalar/scalar-quantizer.ts'
+export { OnlineClusters, type OnlineClustersOptions } from './revival/online-clusters.ts'
+export { RareCodes, type RareCodesOptions } from './revival/rare-codes.ts'
 export type { Step } from './step.ts'
 export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
 export { SharedHeads } from './structures/multi-head.ts'

@@ -6,13 +6,18 @@ import { normalCodes } from './codebooks/codebook.ts'
 import {
   bsq,
   cosineVq,
+  diveq,
   fsq,
   groupedResidualVq,
+  gumbel,
+  ibq,
   lfq,
   methods,
   multiHeadVq,
+  nsvq,
   residualVq,
   rotation,
+  sfDiveq,
   simvq,
   vq,
   vqEma,
@@ -22,20 +27,25 @@ import type { Quantizer } from './quantizer.ts'
 const make: Record<string, (k: Key) => Quantizer> = {
   'vq/bsq': () => bsq({ bits: 5 }),
   'vq/cosine-vq': (k) => cosineVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/diveq': (k) => diveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/fsq': () => fsq({ levels: [5, 5, 4, 3] }),
   'vq/grouped-residual-vq': (k) =>
     groupedResidualVq({ dim: 4, groups: 2, layers: 2, codebookSize: 32, init: normalCodes, key: k }),
   'vq/lfq': () => lfq({ bits: 5 }),
   'vq/multi-head-vq': (k) => multiHeadVq({ dim: 4, heads: 2, codebookSize: 32, init: normalCodes, key: k }),
   'vq/residual-vq': (k) => residualVq({ dim: 4, layers: 3, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/gumbel': (k) => gumbel({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/ibq': (k) => ibq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/nsvq': (k) => nsvq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/sf-diveq': (k) => sfDiveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/vq': (k) => vq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
 }
 
 it('every method is listed once, and tried here', () => {
-  expect(methods.map((method) => method.id).sort()).toEqual(Object.keys(make))
+  expect(methods.map((method) => method.id).sort()).toEqual(Object.keys(make).sort())
 })
 
 describe.each(['cpu', 'wasm'] as const)('quantizers on %s', (backend) => {

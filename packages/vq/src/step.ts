@@ -14,7 +14,7 @@ export interface Step {
  * The step's key for one use, so that no two parts draw the same numbers.
  * @throws TypeError when the step has no key
  */
-export function keyFor(use: 'assignment' | 'estimate' | 'dither' | 'loss', key: Key | undefined): Key {
+export function keyFor(use: 'assignment' | 'estimate' | 'dither' | 'loss' | 'revival', key: Key | undefined): Key {
   if (!key) throw new TypeError(`key: the ${use} draws in training, expected a key, got undefined`)
-  return key.fold({ assignment: 1, estimate: 2, dither: 3, loss: 4 }[use])
+  return key.fold({ assignment: 1, estimate: 2, dither: 3, loss: 4, revival: 5 }[use])
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 
-/** Scores held at once: 4 MiB of float32. */
-const CELLS = 2 ** 20
+/** Scores in a block: 2 MiB of float32, of which a backward pass holds some twenty at a time. */
+const CELLS = 2 ** 19
 
 /** Something of vectors `[n, d]`, codes `[K, d]` and constants, of which each has n rows. */
 export type RowFunction = (z: tf.Tensor2D, codes: tf.Tensor2D, ...constants: tf.Tensor[]) => tf.Tensor
@@ -19,13 +19,13 @@ export interface OverRowsOptions {
   readonly combine?: 'concat' | 'sum'
   /** the value, where it is known more cheaply than by `f` */
   readonly value?: () => tf.Tensor
-  /** scores held at once; default 2^20 */
+  /** scores in a block; default 2^19 */
   readonly cells?: number
 }
 
 /**
  * Evaluates what needs every score between vectors and codes, and its gradient, block by block of rows: at no time are
- * more than some 2^20 scores held, where N x K of them would be. The backward pass evaluates each block again.
+ * a block's scores held, where it would be N x K of them. The backward pass evaluates each block again.
  * @param f any differentiable function of a block; for `concat` its result has a row per vector
  * @param z `[N, d]`
  * @param codes `[K, d]`
@@ -67,6 +67,11 @@ export function overRows(f: RowFunction, z: tf.Tensor2D, codes: tf.Tensor2D, opt
     }
   })
   return apply(z, codes)
+}
+
+/** Evaluates what has no gradient without the tape, which would keep every intermediate result until the backward pass. */
+export function untaped<T extends tf.Tensor>(f: () => T): T {
+  return tf.customGrad(() => ({ value: tf.tidy(f), gradFunc: () => [] }))() as T
 }
 
 /** The gradients of `f` at its inputs for the gradient `dy` at its value, while another backward pass is under way. */

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Key } from '@x/core-gpu'
 import { keyFor } from '../step.ts'
 import { type Assignment, nearest } from './nearest.ts'
-import { rowBlocks } from './rows.ts'
+import { rowBlocks, untaped } from './rows.ts'
 import { dotScore, scoreOf, type ScoreName } from './scores.ts'
 
 export interface SampledOptions {
@@ -41,7 +41,7 @@ export function sampleCodes(
 ): tf.Tensor1D {
   const { temperature = 1, score = 'distance' } = options
   const width = codes.shape[0]
-  return tf.tidy(() => {
+  return untaped(() => {
     const logits = (rows: tf.Tensor2D): tf.Tensor => tf.div(scoreOf(score)(rows, codes), temperature)
     const picks = rowBlocks(z.shape[0], width).map(([from, size], i) =>
       tf.tidy(() => {
@@ -55,13 +55,12 @@ export function sampleCodes(
 
 /** The code of the largest product z.e; of several, the first. */
 export const largestDot = (z: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor1D =>
-  tf.tidy(() =>
-    concatIndices(
-      rowBlocks(z.shape[0], codes.shape[0]).map(([from, size]) =>
-        tf.tidy(() => tf.argMax(dotScore(tf.slice(z, from, size), codes), 1)),
-      ),
-    ),
-  )
+  untaped(() => {
+    const picks = rowBlocks(z.shape[0], codes.shape[0]).map(([from, size]) =>
+      tf.tidy(() => tf.argMax(dotScore(tf.slice(z, from, size), codes), 1)),
+    )
+    return concatIndices(picks)
+  })
 
 /** Standard Gumbel noise. */
 export function gumbel(key: Key, shape: [number, number]): tf.Tensor2D {

@@ -12,6 +12,22 @@ export interface SoftIndexOptions {
 }
 
 /**
+ * The one-hot vectors of chosen codes, with the gradient of softmax(logits / temperature), whatever they were chosen by.
+ *
+ *     onehot + s - sg[s]
+ * @param logits `[n, K]`
+ * @param indices int32 `[n]`
+ * @returns `[n, K]`
+ */
+export function softOneHot(logits: tf.Tensor2D, indices: tf.Tensor1D, temperature: number = 1): tf.Tensor2D {
+  return tf.tidy(() => {
+    const soft = tf.softmax(tf.div(logits, temperature)) // [n, K]
+    const hard = tf.cast(tf.oneHot(indices, logits.shape[1]), 'float32')
+    return tf.add(hard, tf.sub(soft, stopGradient(soft)))
+  })
+}
+
+/**
  * Straight through the index instead of the code: the one-hot choice gets the gradient of a softmax over all codes, so that
  * every code learns from every vector. arXiv 2412.02692, arXiv 1611.01144
  *
@@ -30,11 +46,8 @@ export function throughIndex(
   options: SoftIndexOptions = {},
 ): tf.Tensor2D {
   const { score = 'distance', temperature = 1 } = options
-  const block = (rows: tf.Tensor2D, book: tf.Tensor2D, chosen: tf.Tensor): tf.Tensor => {
-    const soft = tf.softmax(tf.div(scoreOf(score)(rows, book), temperature)) // [n, K]
-    const hard = tf.cast(tf.oneHot(tf.cast(chosen, 'int32') as tf.Tensor1D, book.shape[0]), 'float32')
-    return tf.matMul(tf.add(hard, tf.sub(soft, stopGradient(soft))) as tf.Tensor2D, book) // [n, d]
-  }
+  const block = (rows: tf.Tensor2D, book: tf.Tensor2D, chosen: tf.Tensor): tf.Tensor =>
+    tf.matMul(softOneHot(scoreOf(score)(rows, book), chosen as tf.Tensor1D, temperature), book) // [n, d]
   const value = (): tf.Tensor => lookup(stopGradient(codes), indices)
   return overRows(block, z, codes, { constants: [indices], value }) as tf.Tensor2D
 }

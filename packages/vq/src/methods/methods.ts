@@ -1,12 +1,17 @@
 import type { MethodDescription } from '@x/core-gpu'
 import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
+import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
 import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
 import { lfq } from './lfq/lfq.ts'
 import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
 import { residualVq } from './residual-vq/residual-vq.ts'
+import { gumbel } from './gumbel/gumbel.ts'
+import { ibq } from './ibq/ibq.ts'
+import { nsvq } from './nsvq/nsvq.ts'
 import { rotation } from './rotation/rotation.ts'
+import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
 import { vq } from './vq/vq.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
@@ -15,12 +20,17 @@ import { vqEma } from './vq-ema/vq-ema.ts'
 export const methods: readonly MethodDescription[] = [
   bsq,
   cosineVq,
+  diveq,
   fsq,
   groupedResidualVq,
+  gumbel,
+  ibq,
   lfq,
   multiHeadVq,
+  nsvq,
   residualVq,
   rotation,
+  sfDiveq,
   simvq,
   vq,
   vqEma,
