@@ -64,6 +64,9 @@ export { ibq, type IbqOptions } from './methods/ibq/ibq.ts'
 export { nsvq, type NsvqOptions } from './methods/nsvq/nsvq.ts'
 export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { optvq, type OptvqOptions } from './methods/optvq/optvq.ts'
+export { groupedResidualVq, type GroupedResidualVqOptions } from './methods/grouped-residual-vq/grouped-residual-vq.ts'
+export { multiHeadVq, type MultiHeadVqOptions } from './methods/multi-head-vq/multi-head-vq.ts'
+export { residualVq, type ResidualVqOptions } from './methods/residual-vq/residual-vq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
 export { sfDiveq, type SfDiveqOptions } from './methods/sf-diveq/sf-diveq.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
@@ -78,6 +81,7 @@ export type { ChoiceOptions, CodebookOptions } from './options.ts'
 export {
   CodebookQuantizer,
   type CodebookQuantizerParts,
+  type Pass,
   type Quantization,
   type QuantizeOptions,
   type Quantizer,
@@ -97,3 +101,7 @@ export {
   type ScalarQuantizerParts,
 } from './scalar/scalar-quantizer.ts'
 export type { Step } from './step.ts'
+export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
+export { SharedHeads } from './structures/multi-head.ts'
+export type { LayersOptions, PartOptions } from './structures/options.ts'
+export { type BeamOptions, type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'

@@ -71,7 +71,7 @@ export class Projected extends BaseModule implements Quantizer {
   }
 
   /** @returns the codes as vectors of the outer size, `[K, D]`; with several codebooks those inside, `[K, d]` */
-  codebook(): tf.Tensor2D {
+  codebook(): tf.Tensor {
     return tf.tidy(() => {
       const codes = this.quantizer.codebook()
       return this.codebooks === 1 ? (this.projectOut.forward(codes) as tf.Tensor2D) : codes

@@ -3,11 +3,14 @@ import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
+import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
 import { lfq } from './lfq/lfq.ts'
+import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
 import { nsvq } from './nsvq/nsvq.ts'
 import { optvq } from './optvq/optvq.ts'
+import { residualVq } from './residual-vq/residual-vq.ts'
 import { rotation } from './rotation/rotation.ts'
 import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
@@ -37,4 +40,7 @@ export const methods: readonly MethodDescription[] = [
   fsq,
   lfq,
   bsq,
+  residualVq,
+  groupedResidualVq,
+  multiHeadVq,
 ]
