@@ -55,9 +55,14 @@ export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/
 export { squareRoot, wassersteinDistance, wassersteinLoss } from './losses/wasserstein.ts'
 export { lengthMask } from './masks.ts'
 export { methods } from './methods/methods.ts'
+export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
 export { diveq, type DiveqOptions } from './methods/diveq/diveq.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
+export { groupedResidualVq, type GroupedResidualVqOptions } from './methods/grouped-residual-vq/grouped-residual-vq.ts'
+export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
+export { multiHeadVq, type MultiHeadVqOptions } from './methods/multi-head-vq/multi-head-vq.ts'
+export { residualVq, type ResidualVqOptions } from './methods/residual-vq/residual-vq.ts'
 export { gumbel, type GumbelOptions } from './methods/gumbel/gumbel.ts'
 export { ibq, type IbqOptions } from './methods/ibq/ibq.ts'
 export { nsvq, type NsvqOptions } from './methods/nsvq/nsvq.ts'
@@ -76,12 +81,27 @@ export type { ChoiceOptions, CodebookOptions } from './options.ts'
 export {
   CodebookQuantizer,
   type CodebookQuantizerParts,
+  type Pass,
   type Quantization,
   type QuantizeOptions,
   type Quantizer,
 } from './quantizer.ts'
 export { DeadCodes, type DeadCodesOptions, type Revival } from './revival/dead-codes.ts'
+export { type Bound, boundGrid, type BoundName, makeBound, type Squash } from './scalar/bounds.ts'
+export { binaryGrid, type BinaryGridOptions } from './scalar/binary.ts'
+export { bitEntropies, type BitEntropies } from './scalar/entropy.ts'
+export {
+  type Grid,
+  type GridContext,
+  type Gridded,
+  type ScalarBatch,
+  ScalarQuantizer,
+  type ScalarQuantizerParts,
+} from './scalar/scalar-quantizer.ts'
 export { OnlineClusters, type OnlineClustersOptions } from './revival/online-clusters.ts'
 export { RareCodes, type RareCodesOptions } from './revival/rare-codes.ts'
-export { type BoundName, makeBound, type Bound } from './scalar/bounds.ts'
 export type { Step } from './step.ts'
+export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
+export { SharedHeads } from './structures/multi-head.ts'
+export type { LayersOptions, PartOptions } from './structures/options.ts'
+export { type BeamOptions, type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'

@@ -36,7 +36,7 @@ export class ChannelsFirst extends BaseModule implements Quantizer {
     return tf.tidy(() => channelsFirst(this.quantizer.decode(indices)))
   }
 
-  codebook(): tf.Tensor2D {
+  codebook(): tf.Tensor {
     return this.quantizer.codebook()
   }
 }

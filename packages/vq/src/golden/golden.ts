@@ -13,6 +13,9 @@ export interface GoldenCase {
   readonly tolerance: Tolerance
 }
 
+/** For indices and counts, which must be equal. */
+export const exact: Tolerance = { abs: 0, rel: 0 }
+
 const file = new URL('./vq.json', import.meta.url)
 const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { cases: GoldenCase[] }
 

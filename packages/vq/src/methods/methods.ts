@@ -1,7 +1,12 @@
 import type { MethodDescription } from '@x/core-gpu'
+import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
+import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
+import { lfq } from './lfq/lfq.ts'
+import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
+import { residualVq } from './residual-vq/residual-vq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
 import { nsvq } from './nsvq/nsvq.ts'
@@ -17,19 +22,24 @@ import { wassersteinVq } from './wasserstein-vq/wasserstein-vq.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
 export const methods: readonly MethodDescription[] = [
-  vq,
-  vqEma,
-  rotation,
-  simvq,
+  bsq,
   cosineVq,
-  vqStePlusPlus,
-  vqBridge,
-  wassersteinVq,
-  optvq,
-  ibq,
-  gumbel,
   diveq,
-  sfDiveq,
-  nsvq,
   fsq,
+  groupedResidualVq,
+  gumbel,
+  ibq,
+  lfq,
+  multiHeadVq,
+  nsvq,
+  optvq,
+  residualVq,
+  rotation,
+  sfDiveq,
+  simvq,
+  vq,
+  vqBridge,
+  vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
 ]

@@ -1,14 +1,23 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
+import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
+import { type GoldenCase, goldenCases } from '../golden/golden.ts'
+import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
+import { checkGroupedResidualVq, checkMultiHead, checkResidualVq } from '../golden/structures.ts'
 import {
+  bsq,
   cosineVq,
   diveq,
   fsq,
+  groupedResidualVq,
   gumbel,
   ibq,
+  lfq,
+  multiHeadVq,
   nsvq,
   optvq,
+  residualVq,
   rotation,
   sfDiveq,
   simvq,
@@ -72,6 +81,42 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(lfq, {
+      options: () => ({ bits: 3, codebooks: 2, commitment: 0.25 }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(residualVq, {
+      options: (k) => ({ ...small, layers: 3, beam: 2, dropout: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(groupedResidualVq, {
+      options: (k) => ({ ...small, layers: 2, groups: 2, shared: true, deadCodes: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(multiHeadVq, {
+      options: (k) => ({ ...small, heads: 2, kMeans: {}, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(bsq, { options: () => ({ bits: 4, groupSize: 3 }), badOptions: {}, nearest: true }),
   ]
   it.each(checks)('$name', ({ run }) => run())
+
+  const golden: Record<string, (c: GoldenCase) => Promise<void>> = {
+    'bsq-lfq-spherical': checkLfq,
+    'bsq-official': checkBsq,
+    fsq: checkFsq,
+    'fsq-tan': checkFsqTan,
+    'grouped-residual-vq': checkGroupedResidualVq,
+    lfq: checkLfq,
+    'multi-head': checkMultiHead,
+    'residual-vq': checkResidualVq,
+    'residual-vq-shared': checkResidualVq,
+  }
+  describe.each(Object.entries(golden))('%s as the reference', (kind, compare) => {
+    it.each(goldenCases(kind))('$id', compare)
+  })
 })

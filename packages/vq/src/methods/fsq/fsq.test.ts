@@ -1,15 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, expectSame, goldenTensor, goldenValues } from '@x/core-gpu/testing'
+import { key, useBackend } from '@x/core-gpu'
+import { checkGradients, expectSame } from '@x/core-gpu/testing'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkFsq, checkFsqTan } from '../../golden/finite-scalar.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { makeBound } from '../../scalar/bounds.ts'
 import { mixedRadix } from '../../scalar/mixed-radix.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { fsq, type FsqOptions } from './fsq.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -33,49 +32,9 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
     it.each(checks)('$name', ({ run }) => run())
   })
 
-  it.each(goldenCases('fsq'))('has the values and gradients of the reference: $id', async (c) => {
-    const levels = c.config['levels'] as number[]
-    const symmetric = c.config['preserve_symmetry'] as boolean
-    const bound = symmetric ? 'symmetric' : 'atanh'
-    const quantizer = fsq({ levels, bound, codebooks: c.config['num_codebooks'] as number })
-    const [z, g] = [tf.variable(goldenTensor(c.inputs['z']!)), goldenTensor(c.inputs['g']!)]
-    const { gradients, metrics } = valueAndGradients({ z }, () => {
-      const { quantized, indices } = quantizer.quantize(z, { training: true })
-      return { loss: tf.sum(tf.mul(g, quantized)), metrics: { quantized, indices } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('decoded', quantizer.decode(metrics['indices']!), c.expected['decoded']!, c.tolerance)
-    if (c.expected['implicit_codebook'])
-      await expectGolden('codebook', quantizer.codebook(), c.expected['implicit_codebook'], c.tolerance)
-    expect(quantizer.codebookSize).toBe(c.expected['codebook_size'])
-    expect(mixedRadix(levels).basis).toEqual(c.expected['basis'])
-    // Before rounding the reference counts from the middle level, and adds one half in the symmetric form.
-    const position = makeBound(bound, levels).position(tf.reshape(z, [-1, levels.length]))
-    const centred = symmetric
-      ? tf.add(position, 0.5)
-      : tf.sub(
-          position,
-          levels.map((L) => Math.floor(L / 2)),
-        )
-    const wanted = { shape: centred.shape, values: Array.from(goldenValues(c.expected['pre_round']!)) }
-    await expectGolden('pre_round', centred, wanted, c.tolerance)
-  })
+  it.each(goldenCases('fsq'))('has the values and gradients of the reference: $id', checkFsq)
 
-  it.each(goldenCases('fsq-tan'))('has the paper’s own bound: $id', async (c) => {
-    const levels = c.config['levels'] as number[]
-    const quantizer = fsq({ levels, bound: 'tan' })
-    const z = goldenTensor(c.inputs['z']!)
-    const middle = levels.map((L) => Math.floor(L / 2))
-    const bound = makeBound('tan', levels)
-    await expectGolden('bounded', tf.sub(bound.position(z), middle), c.expected['bounded']!, c.tolerance)
-    const zero = tf.sub(bound.position(tf.zeros([levels.length])), middle)
-    await expectGolden('bound of zero', zero, c.expected['bound_of_zero']!, { abs: 2e-6, rel: 0 })
-    const { quantized, indices } = quantizer.quantize(z)
-    await expectGolden('quantized', quantized, c.expected['quantized']!, c.tolerance)
-    await expectGolden('indices', indices, c.expected['indices']!, exact)
-  })
+  it.each(goldenCases('fsq-tan'))('has the paper’s own bound: $id', checkFsqTan)
 
   it('has the gradient of the bound without the rounding', async () => {
     const z = key(3).normal([6, 3])
