@@ -70,11 +70,11 @@ export class Projected extends BaseModule implements Quantizer {
     })
   }
 
-  /** @returns the codes as vectors of the outer size, `[K, D]`; with several codebooks those inside, `[K, d]` */
+  /** @returns the codes as vectors of the outer size, `[K, D]`; with several codebooks those of the quantizer inside */
   codebook(): tf.Tensor {
     return tf.tidy(() => {
       const codes = this.quantizer.codebook()
-      return this.codebooks === 1 ? (this.projectOut.forward(codes) as tf.Tensor2D) : codes
+      return this.codebooks === 1 ? this.projectOut.forward(codes) : codes
     })
   }
 }

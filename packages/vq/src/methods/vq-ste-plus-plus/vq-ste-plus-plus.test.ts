@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Quantizer } from '../../quantizer.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { vqStePlusPlus, type VqStePlusPlusOptions } from './vq-ste-plus-plus.ts'
 
@@ -38,12 +39,11 @@ describe.each(['cpu', 'wasm'] as const)('vq-ste++ on %s', (backend) => {
   it('moves codes that nothing chose, by the map they share', () => {
     const quantizer = vqStePlusPlus({ dim: 2, codebookSize: 8, init: (shape, at) => at.normal(shape) })
     const z = tf.tensor2d([[5, 5]])
-    const codes = (): number[][] => tf.tidy(() => quantizer.codebook().arraySync() as number[][])
-    const before = codes()
+    const before = rowsOf(quantizer)
     const { gradients } = valueAndGradients(quantizer.parameters(), () => quantizer.quantize(z, { training: true }))
     for (const [name, gradient] of Object.entries(gradients))
       quantizer.parameters()[name]!.assign(tf.sub(quantizer.parameters()[name]!, tf.mul(0.1, gradient)))
-    codes().forEach((code, i) => expect(code).not.toEqual(before[i]))
+    rowsOf(quantizer).forEach((code, i) => expect(code).not.toEqual(before[i]))
   })
 
   it('gives its codes the share of the decoder’s gradient', async () => {
@@ -56,3 +56,5 @@ describe.each(['cpu', 'wasm'] as const)('vq-ste++ on %s', (backend) => {
     expect(total).toBeCloseTo(0.5 * 12, 4)
   })
 })
+
+const rowsOf = (quantizer: Quantizer): number[][] => quantizer.codebook().arraySync() as number[][]
