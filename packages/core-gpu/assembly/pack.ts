@@ -6,6 +6,7 @@ export {
 } from "./attend-backward";
 export { attendMerge, attendSpan, attendSpanBytes, attendSpanScratch, attendSpans } from "./attend-cached";
 export { attendBlocks, attendPack, attendPackedBytes, attendRows, attendScratch } from "./attend-forward";
+export { attendGroupGradients, attendGroupScratch } from "./attend-groups";
 export {
   convFilterParts, convFilterScratch, convInputImages, convRows, convScratch, sumParts,
 } from "./convolution";

@@ -14,6 +14,8 @@ export type PackFunction =
   | 'attendDelta'
   | 'attendGradientBlocks'
   | 'attendGradientScratch'
+  | 'attendGroupGradients'
+  | 'attendGroupScratch'
   | 'attendKeyGradients'
   | 'attendMerge'
   | 'attendPack'

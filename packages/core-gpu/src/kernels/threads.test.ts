@@ -70,6 +70,7 @@ function results(): Record<string, string> {
     ]
     const attention = (...x: tf.Tensor[]): tf.Tensor =>
       attend(x[0] as tf.Tensor4D, x[1] as tf.Tensor4D, x[2] as tf.Tensor4D, { causal: true, bias: x[3]! }).output
+    const manyGroups = tf.tile(q, [4, 1, 1, 1]) as tf.Tensor4D
     const [dq, dk, dv, dBias] = tf.grads(attention)([q, k, v, tensor([4, 1, 170], 15)]) as [
       tf.Tensor,
       tf.Tensor,
@@ -77,6 +78,7 @@ function results(): Record<string, string> {
       tf.Tensor,
     ]
     const attended = {
+      dManyGroups: tf.grad((x) => attend(x as tf.Tensor4D, x as tf.Tensor4D, manyGroups).output)(manyGroups),
       ...attend(q, k, v, { causal: true }),
       decoded: attendCached(
         tf.slice(q, [0, 0, 0, 0], [-1, -1, 2, -1]),

@@ -85,13 +85,15 @@ describe.each(deviceCases)('attend on $title', (device) => {
   ])('over several tiles: %s', (_, queries, keys, options) => {
     const sizes = { heads: 4, groups: 2, queries, keys, width: 33, valueWidth: 18 }
     expectExact(problemOf(plain(sizes, { options, sinks: true })), options, 'both')
+    expectExact(problemOf(plain({ ...sizes, batch: 4 }, { options, sinks: true })), options, 'both')
   })
 
   it.runIf(tiled).each([1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13, 47, 48, 49, 63, 64, 65, 95, 96, 97])(
     'at the edge of a tile: %i keys and queries',
     (n) => {
       const options = { causal: true }
-      expectExact(problemOf(plain({ queries: n, keys: n, width: 5 }, { options })), options, 'both')
+      for (const batch of [1, 8])
+        expectExact(problemOf(plain({ batch, queries: n, keys: n, width: 5 }, { options })), options, 'both')
       expectExact(problemOf(plain({ queries: 3, keys: n })), {}, 'output')
       expectExact(problemOf(plain({ queries: n, keys: 3 })), {}, 'output')
     },

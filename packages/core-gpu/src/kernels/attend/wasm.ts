@@ -37,14 +37,15 @@ export function attendWasm(pack: Pack, inputs: AttendInputs, attributes: AttendA
   const bytes = pack.run.attendPackedBytes(keys, width, valueWidth)
   const blocks = pack.run.attendBlocks(queries)
   const perGroup = heads / groups
+  const grain = grainOf((queries / blocks) * keys * (width + valueWidth), 1)
   const together = atATime(batch * groups, bytes)
   const scratch = pack.run.attendScratch(width, valueWidth)
   const at = pack.scratch(problemBytes + together * bytes)
   for (let group = 0; group < batch * groups; group += together) {
     const count = Math.min(together, batch * groups - group)
     writeProblem(pack, at, { ...problem, packed: at + problemBytes, group, head: group * perGroup })
-    pack.parallel('attendPack', count, 1, 0, at)
-    pack.parallel('attendRows', count * perGroup * blocks, 1, scratch, at)
+    pack.parallel('attendPack', count, grainOf(keys * (width + valueWidth), 1), 0, at)
+    pack.parallel('attendRows', count * perGroup * blocks, grain, scratch, at)
   }
   return [output, logSumExp]
 }
@@ -60,7 +61,7 @@ const manyQueries = 8
  */
 export function attendCachedWasm(pack: Pack, inputs: AttendInputs, attributes: AttendAttributes): tf.TensorInfo[] {
   const sizes = attendSizes(inputs.q, inputs.k, inputs.v)
-  const { batch, heads, groups, queries, keys, valueWidth } = sizes
+  const { batch, heads, groups, queries, keys, width, valueWidth } = sizes
   if (queries >= manyQueries) return attendWasm(pack, inputs, attributes)
   const output = pack.output([batch, heads, queries, valueWidth])
   const logSumExp = pack.output([batch, heads, queries])
@@ -70,7 +71,8 @@ export function attendCachedWasm(pack: Pack, inputs: AttendInputs, attributes: A
   const problem = problemOf(pack, inputs, sizes, attributes)
   const results = { output: pack.address(output), logSumExp: pack.address(logSumExp), packed: at + problemBytes }
   writeProblem(pack, at, { ...problem, ...results })
-  pack.parallel('attendSpan', batch * groups * spans, 1, pack.run.attendSpanScratch(rows), at, spans)
+  const grain = grainOf((rows * keys * (width + valueWidth)) / spans, 1)
+  pack.parallel('attendSpan', batch * groups * spans, grain, pack.run.attendSpanScratch(rows), at, spans)
   pack.parallel('attendMerge', batch * heads * queries, grainOf(spans * valueWidth, 1), 0, at, spans)
   return [output, logSumExp]
 }
@@ -82,12 +84,18 @@ function longest(pack: Pack, lengths: tf.TensorInfo | undefined, batch: number, 
   return Math.min(keys, Math.max(0, ...given))
 }
 
+// So many groups keep the threads busy with a group each, which may take so much working memory.
+const manyGroups = 8
+const groupBytes = 1 << 24
+
 /**
- * XAttendGradient: scores once more for dq and once more for dk and dv, so that no two threads add to one number.
+ * XAttendGradient: a group to a thread where there are many and no bias, else scores once for dq and once more for dk and
+ * dv; no two threads ever add to one number.
  *
- * Floor: 2 B h (3 d + 2 dv) operations and one exp for each pair of a query and a key it sees, done here with
- * 2 B h (4 d + 3 dv) and two; 4 B (h L (3 d + 2 dv + 2) + 2 g S (d + dv)) bytes. Working memory: 4 MiB or the
- * operands of one head, and 8 B h L bytes. A gradient of the bias is added up head by head.
+ * Floor: 2 B h (3 d + 2 dv) operations and one exp for each pair of a query and a key it sees, or, the scores twice,
+ * 2 B h (4 d + 3 dv) and two; 4 B (h L (3 d + 2 dv + 2) + 2 g S (d + dv)) bytes. Working memory: 8 B h L bytes, and
+ * 4 S (5 d + 2 dv) for each thread, or the operands of some heads, 4 MiB or one head's. A gradient of the bias is added up
+ * head by head.
  */
 export function attendGradientWasm(
   pack: Pack,
@@ -103,17 +111,20 @@ export function attendGradientWasm(
   ]
   const dBias = inputs.bias && pack.output(inputs.bias.shape)
   if (dBias) pack.clear(dBias)
-  const perGroup = heads / groups
-  const rowBytes = batch * heads * queries * 4
   const keyBytes = pack.run.attendPackedKeys(keys, width, valueWidth)
   const queryBytes = pack.run.attendPackedQueries(queries, width, valueWidth)
-  const biasByQuery = inputs.bias !== undefined && inputs.bias.shape[2]! > 1
-  const biasByKey = inputs.bias !== undefined && !biasByQuery
-  const forKeys = biasByQuery ? 1 : atATime(batch * groups, keyBytes)
-  const forQueries = biasByKey ? 1 : atATime(batch * groups, queryBytes)
+  const biasAxis = biasAxisOf(inputs.bias)
+  const together = {
+    keys: biasAxis === 'queries' ? 1 : atATime(batch * groups, keyBytes),
+    queries: biasAxis === 'keys' || biasAxis === 'none' ? 1 : atATime(batch * groups, queryBytes),
+  }
+  const byGroup = pack.run.attendGroupScratch(keys, width, valueWidth)
+  const whole = !inputs.bias && batch * groups >= manyGroups && byGroup <= groupBytes
+  const packed = whole ? 0 : Math.max(together.keys * keyBytes, together.queries * queryBytes)
+  const rowBytes = batch * heads * queries * 4
   // Lanes of the last row read a little further.
   const tables = 2 * rowBytes + 64
-  const at = pack.scratch(problemBytes + tables + Math.max(forKeys * keyBytes, forQueries * queryBytes))
+  const at = pack.scratch(problemBytes + tables + packed)
   const problem = {
     ...problemOf(pack, inputs, sizes, attributes),
     output: pack.address(inputs.output),
@@ -128,34 +139,72 @@ export function attendGradientWasm(
     dv: pack.address(dv),
     dBias: dBias ? pack.address(dBias) : 0,
   }
-  const scratch = pack.run.attendGradientScratch(width, valueWidth)
   writeProblem(pack, at, problem)
   pack.parallel('attendDelta', batch * heads * queries, grainOf(2 * valueWidth, 1), 0, at)
   const dSinks = inputs.sinks && sinkGradient(pack, problem, sizes)
-
-  const queryBlocks = pack.run.attendGradientBlocks(queries)
-  for (let group = 0; group < batch * groups; group += forKeys) {
-    const count = Math.min(forKeys, batch * groups - group)
-    writeProblem(pack, at, { ...problem, group, head: group * perGroup })
-    pack.parallel('attendPackKeys', count, 1, 0, at)
-    const together = biasByQuery ? 1 : count * perGroup
-    for (let head = 0; head < count * perGroup; head += together) {
-      writeProblem(pack, at, { ...problem, group, head: group * perGroup + head })
-      pack.parallel('attendQueryGradients', together * queryBlocks, 1, scratch, at)
-    }
-  }
-
-  const keyBlocks = pack.run.attendGradientBlocks(keys)
-  const grain = biasByKey && inputs.bias.shape[3] === 1 ? keyBlocks : 1
-  for (let group = 0; group < batch * groups; group += forQueries) {
-    const count = Math.min(forQueries, batch * groups - group)
-    for (let member = 0; member < perGroup; member++) {
-      writeProblem(pack, at, { ...problem, group, member })
-      pack.parallel('attendPackQueries', count, 1, 0, at)
-      pack.parallel('attendKeyGradients', count * keyBlocks, grain, scratch, at)
-    }
+  if (whole) {
+    const work = (heads / groups) * queries * keys * 2 * (width + valueWidth)
+    pack.parallel('attendGroupGradients', batch * groups, grainOf(work, 1), byGroup, at)
+  } else {
+    queryGradients(pack, at, problem, sizes, together.keys, biasAxis)
+    keyGradients(pack, at, problem, sizes, together.queries, biasAxis)
   }
   return [dq, dk, dv, ...(dBias ? [dBias] : []), ...(dSinks ? [dSinks] : [])]
+}
+
+/** The axis along which blocks of a head's scores have their own gradients of the bias. */
+type BiasAxis = 'queries' | 'keys' | 'none' | null
+
+function biasAxisOf(bias: tf.TensorInfo | undefined): BiasAxis {
+  if (!bias) return null
+  return bias.shape[2]! > 1 ? 'queries' : bias.shape[3]! > 1 ? 'keys' : 'none'
+}
+
+/** dq, and d bias where it has an axis of queries: then by one head after the other, which may share it. */
+function queryGradients(
+  pack: Pack,
+  at: number,
+  problem: Problem,
+  { batch, heads, groups, queries, keys, width, valueWidth }: AttendSizes,
+  together: number,
+  biasAxis: BiasAxis,
+): void {
+  const perGroup = heads / groups
+  const blocks = pack.run.attendGradientBlocks(queries)
+  const scratch = pack.run.attendGradientScratch(width, valueWidth)
+  const grain = grainOf((queries / blocks) * keys * (2 * width + valueWidth), 1)
+  for (let group = 0; group < batch * groups; group += together) {
+    const count = Math.min(together, batch * groups - group)
+    writeProblem(pack, at, { ...problem, group })
+    pack.parallel('attendPackKeys', count, grainOf(keys * (2 * width + valueWidth), 1), 0, at)
+    const atOnce = biasAxis === 'queries' ? 1 : count * perGroup
+    for (let head = 0; head < count * perGroup; head += atOnce) {
+      writeProblem(pack, at, { ...problem, group, head: group * perGroup + head })
+      pack.parallel('attendQueryGradients', atOnce * blocks, grain, scratch, at)
+    }
+  }
+}
+
+/** dk and dv, by one head of each group after the other, and d bias where it has no axis of queries. */
+function keyGradients(
+  pack: Pack,
+  at: number,
+  problem: Problem,
+  { batch, heads, groups, queries, keys, width, valueWidth }: AttendSizes,
+  together: number,
+  biasAxis: BiasAxis,
+): void {
+  const blocks = pack.run.attendGradientBlocks(keys)
+  const scratch = pack.run.attendGradientScratch(width, valueWidth)
+  const grain = biasAxis === 'none' ? blocks : grainOf((keys / blocks) * queries * 2 * (width + valueWidth), 1)
+  for (let group = 0; group < batch * groups; group += together) {
+    const count = Math.min(together, batch * groups - group)
+    for (let member = 0; member < heads / groups; member++) {
+      writeProblem(pack, at, { ...problem, group, member })
+      pack.parallel('attendPackQueries', count, grainOf(queries * 2 * (width + valueWidth), 1), 0, at)
+      pack.parallel('attendKeyGradients', count * blocks, grain, scratch, at)
+    }
+  }
 }
 
 /** A sink is a key without a value: the sum of exp(z - logSumExp) (d logSumExp - Delta) over its head's rows. */
