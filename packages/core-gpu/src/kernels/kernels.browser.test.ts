@@ -9,6 +9,7 @@ import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
 import { rotaryCases } from './rope/rope.cases.ts'
 import { segmentSumCases } from './segment-sum/webgpu.cases.ts'
 import { normCases } from './webgpu-norm.cases.ts'
+import { programCases } from './webgpu-program.cases.ts'
 
 const device = await useBackend('webgpu')
 
@@ -20,6 +21,7 @@ describe(`kernels on webgpu in a browser, ${device.describe().adapter}`, () => {
     expect(tf.getBackend()).toBe('webgpu')
   })
 
+  describe('programs', programCases)
   describe('nearest code', nearestCodeCases)
   describe('lookup', lookupCases)
   describe('segment sum', segmentSumCases)

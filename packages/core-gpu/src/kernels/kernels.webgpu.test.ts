@@ -13,6 +13,7 @@ import { rotaryCases } from './rope/rope.cases.ts'
 import { segmentSumCases } from './segment-sum/webgpu.cases.ts'
 import { expectClose, numbers } from './testing.ts'
 import { normCases } from './webgpu-norm.cases.ts'
+import { programCases } from './webgpu-program.cases.ts'
 
 let device: Device | undefined
 let absence = ''
@@ -31,6 +32,7 @@ describe.skipIf(!device)(`kernels on webgpu${device ? `, ${device.describe().ada
     expect(tf.getBackend()).toBe('webgpu')
   })
 
+  describe('programs', programCases)
   describe('nearest code', nearestCodeCases)
   describe('lookup', lookupCases)
   describe('segment sum', segmentSumCases)

@@ -33,13 +33,13 @@ export const segmentSumWebgpu: Kernel = ({ x, segmentIds }, { numSegments }, bac
     name: 'segment sum',
     reads: { x: x!, ids: segmentIds! },
     writes: { parts },
-    sizes: { n, d, count, columnBlocks, slabs, rowsOfSlab: Math.ceil(n / slabs) },
+    sizes: { n, d, count, columns, segments, columnBlocks, slabs, rowsOfSlab: Math.ceil(n / slabs) },
     workgroups: blocks * columnBlocks * slabs,
     declarations: `
       var<workgroup> sums: array<${element}, ${sumsOfWorkgroup}>; // [segments, columns]
       var<workgroup> targets: array<u32, 256>; // the segment of each of 256 rows, counted from the first of this workgroup
       var<workgroup> marks: array<atomic<u32>, 8>; // a bit for each row that has one`,
-    main: addUp(columns, segments),
+    main: addUp,
   })
   if (parts === sums) return sums
   runProgram(backend, {
@@ -59,13 +59,14 @@ export const segmentSumWebgpu: Kernel = ({ x, segmentIds }, { numSegments }, bac
   return sums
 }
 
-const addUp = (columns: number, segments: number): string => `
+const addUp = `
   let slab = group % u.slabs;
-  let first = (group / u.slabs / u.columnBlocks) * ${segments}u;
-  let here = min(${segments}u, u.count - first);
-  let local = lane % ${columns}u;
-  let column = ((group / u.slabs) % u.columnBlocks) * ${columns}u + local;
-  let share = lane / ${columns}u; // of the segments, those that leave this remainder are this invocation's
+  let first = (group / u.slabs / u.columnBlocks) * u.segments;
+  let here = min(u.segments, u.count - first);
+  let local = lane % u.columns;
+  let column = ((group / u.slabs) % u.columnBlocks) * u.columns + local;
+  let shares = 256u / u.columns; // a power of two, as the number of columns is
+  let share = lane / u.columns; // of the segments, those that leave this remainder are this invocation's
   for (var i = lane; i < ${sumsOfWorkgroup}u; i += 256u) { sums[i] = 0; }
   let end = min(u.n, (slab + 1u) * u.rowsOfSlab);
   for (var base = slab * u.rowsOfSlab; base < end; base += 256u) {
@@ -84,14 +85,14 @@ const addUp = (columns: number, segments: number): string => `
       for (var bits = atomicLoad(&marks[word]); bits != 0u; bits &= bits - 1u) {
         let row = word * 32u + firstTrailingBit(bits);
         let segment = targets[row];
-        if (segment % ${256 / columns}u == share && column < u.d) {
-          sums[segment * ${columns}u + local] += x[(base + row) * u.d + column];
+        if ((segment & (shares - 1u)) == share && column < u.d) {
+          sums[segment * u.columns + local] += x[(base + row) * u.d + column];
         }
       }
     }
     workgroupBarrier();
   }
   if (column >= u.d) { return; }
-  for (var segment = share; segment < here; segment += ${256 / columns}u) {
-    parts[(slab * u.count + first + segment) * u.d + column] = sums[segment * ${columns}u + local];
+  for (var segment = share; segment < here; segment += shares) {
+    parts[(slab * u.count + first + segment) * u.d + column] = sums[segment * u.columns + local];
   }`
