@@ -1,7 +1,7 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
-import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
+import { checkFsq, checkFsqTan, checkIfsq, checkResidualFsq } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
 import { checkGroupedResidualVq, checkMultiHead, checkResidualVq } from '../golden/structures.ts'
@@ -13,10 +13,14 @@ import {
   groupedResidualVq,
   gumbel,
   ibq,
+  ifsq,
   lfq,
   multiHeadVq,
   nsvq,
   optvq,
+  residualFsq,
+  residualLfq,
+  residualSimvq,
   residualVq,
   rotation,
   sfDiveq,
@@ -86,6 +90,22 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(ifsq, { options: () => ({ levels: [5, 3] }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(residualFsq, {
+      options: () => ({ levels: [5, 4], layers: 2, noise: 0.2 }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(residualLfq, {
+      options: () => ({ bits: 3, layers: 2, spherical: true }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(residualSimvq, {
+      options: (k) => ({ dim: 4, codebookSize: 16, layers: 2, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
     ...quantizerConformance(residualVq, {
       options: (k) => ({ ...small, layers: 3, beam: 2, dropout: {}, key: k }),
       badOptions: {},
@@ -111,8 +131,10 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     fsq: checkFsq,
     'fsq-tan': checkFsqTan,
     'grouped-residual-vq': checkGroupedResidualVq,
+    ifsq: checkIfsq,
     lfq: checkLfq,
     'multi-head': checkMultiHead,
+    'residual-fsq': checkResidualFsq,
     'residual-vq': checkResidualVq,
     'residual-vq-shared': checkResidualVq,
   }
