@@ -103,7 +103,7 @@ export async function measureKernel({ run, signal, progress }: TaskContext, kern
   const { samples, descriptions } = await interleave(rivals, {
     rounds,
     warmUpRounds: 1,
-    enough: { rounds: 3, milliseconds: 4000 },
+    enough: { rounds: 3, milliseconds: 3000 },
     startTogether: true,
     signal,
     onRound: (round) => progress(round / rounds, `round ${round}`),
