@@ -38,7 +38,12 @@ import { segmentSumWasm } from './segment-sum/wasm.ts'
 import { softmaxGradientWasm, softmaxWasm } from './softmax/wasm.ts'
 
 type Inputs = Record<string, tf.Tensor>
-type PackKernel = (pack: Pack, inputs: Inputs, attributes: Record<string, unknown>) => tf.TensorInfo | tf.TensorInfo[]
+/** Null leaves the case to the stock kernel. */
+type PackKernel = (
+  pack: Pack,
+  inputs: Inputs,
+  attributes: Record<string, unknown>,
+) => tf.TensorInfo | tf.TensorInfo[] | null
 
 const packKernels: Record<string, PackKernel> = {
   [tf.BatchMatMul]: (pack, { a, b }, { transposeA, transposeB }) =>
@@ -139,11 +144,9 @@ const declined: Record<string, (inputs: Inputs, attributes: Record<string, unkno
   [tf.Conv2DBackpropInput]: (_, { dataFormat }) => dataFormat === 'NCHW',
   [tf.DepthwiseConv2dNative]: (_, { dataFormat }) => dataFormat === 'NCHW',
   [tf.Exp]: notFloats('x'),
-  [tf.Mean]: ({ x }, attributes) =>
-    x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!.shape, attributes['axis'])) === null,
+  [tf.Mean]: notFloats('x'),
   [tf.Sigmoid]: notFloats('x'),
-  [tf.Sum]: ({ x }, attributes) =>
-    x!.dtype !== 'float32' || reductionOf(x!.shape, axesOf(x!.shape, attributes['axis'])) === null,
+  [tf.Sum]: notFloats('x'),
   [tf.Tanh]: notFloats('x'),
 }
 
@@ -197,9 +200,10 @@ function reduce(
   x: tf.Tensor,
   attributes: Record<string, unknown>,
   factor: (reduction: Reduction) => number,
-): tf.TensorInfo {
+): tf.TensorInfo | null {
   const axes = axesOf(x.shape, attributes['axis'])
-  const reduction = reductionOf(x.shape, axes)!
+  const reduction = reductionOf(x.shape, axes)
+  if (reduction === null) return null
   const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
   const shape = attributes['keepDims'] === true ? kept : kept.filter((_, axis) => !axes.includes(axis))
   return sumWasm(pack, x, shape, reduction, factor(reduction))
@@ -229,11 +233,10 @@ export function installWasmKernels(kernels: KernelSet, build: Build | null): voi
 function installPackKernel(kernelName: string, kernel: PackKernel, build: Build): void {
   const decline = declined[kernelName]
   const stock = decline && stockKernel('wasm', kernelName)
-  replaceKernel('wasm', kernelName, (inputs, attributes, backend) =>
-    decline?.(inputs, attributes)
-      ? stock!.kernelFunc({ inputs, attrs: attributes as tf.NamedAttrMap, backend })
-      : kernel(packFor(backend, build), inputs, attributes),
-  )
+  replaceKernel('wasm', kernelName, (inputs, attributes, backend) => {
+    const own = decline?.(inputs, attributes) ? null : kernel(packFor(backend, build), inputs, attributes)
+    return own ?? stock!.kernelFunc({ inputs, attrs: attributes as tf.NamedAttrMap, backend })
+  })
 }
 
 function conv(attributes: Record<string, unknown>): ConvAttributes {
