@@ -11,8 +11,7 @@ const codesPerChunk = 1 << 15
 export function nearestCodeTensorFlow(operations: boolean): Kernel {
   return ({ x, codebook }, _, backend) => {
     const [rows, codes] = [x as tf.Tensor2D, codebook as tf.Tensor2D]
-    if (operations)
-      return (backend as TensorFlowBackend).executeMultipleOutputs('XNearestCode', [], [rows, codes], 2)
+    if (operations) return (backend as TensorFlowBackend).executeMultipleOutputs('XNearestCode', [], [rows, codes], 2)
     return tf.tidy(() => nearestByProducts(rows, codes))
   }
 }
