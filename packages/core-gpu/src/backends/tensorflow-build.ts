@@ -31,8 +31,8 @@ export function registerBuiltTensorFlow({ folder, variant }: BuiltTensorFlow): v
     const file = require.resolve(name)
     require.cache[file] = Object.assign(new Module(file), { filename: file, loaded: true, exports: tf })
   }
-  require('@tensorflow/tfjs-node/dist/register_all_kernels.js')
-  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js') as {
+  require('./node_modules/@tensorflow/tfjs-node/dist/register_all_kernels.js')
+  const { NodeJSKernelBackend } = require('./node_modules/@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js') as {
     NodeJSKernelBackend: BackendClass
   }
   const packageName = variant === 'tensorflow-gpu' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'

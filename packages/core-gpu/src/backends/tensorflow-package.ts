@@ -93,7 +93,11 @@ function loadBuilt(build: BuiltTensorFlow): Origin {
   // An installed package without a binding registers its kernels before it finds out.
   for (const { kernelName } of tf.getKernelsForBackend('tensorflow')) tf.unregisterKernel(kernelName, 'tensorflow')
   registerBuiltTensorFlow(build)
-  return { packageName: packageNames[build.variant], version: build.tfjsNode, operations: build.kernels === nativeKernels }
+  return {
+    packageName: packageNames[build.variant],
+    version: build.tfjsNode,
+    operations: build.kernels === nativeKernels,
+  }
 }
 
 /** tfjs-node 4.22 calls a function that Node 23 removed. */

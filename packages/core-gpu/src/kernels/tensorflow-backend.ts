@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core'
 
 /** An attribute of a TensorFlow operation. */
-export interface OperationAttribute {
+interface OperationAttribute {
   readonly name: string
   readonly type: number
   readonly value: unknown
@@ -10,7 +10,11 @@ export interface OperationAttribute {
 /** The parts of tfjs-node 4.22 that own kernels use. */
 export interface TensorFlowBackend extends tf.KernelBackend {
   readonly binding: { readonly TF_ATTR_INT: number }
-  executeSingleOutput(name: string, attributes: readonly OperationAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor
+  executeSingleOutput(
+    name: string,
+    attributes: readonly OperationAttribute[],
+    inputs: readonly tf.TensorInfo[],
+  ): tf.Tensor
   executeMultipleOutputs(
     name: string,
     attributes: readonly OperationAttribute[],

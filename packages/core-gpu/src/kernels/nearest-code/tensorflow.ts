@@ -13,8 +13,7 @@ export function nearestCodeTensorFlow(operations: boolean): Kernel {
   return ({ x, codebook }, { metric }, backend) => {
     const [rows, codes] = [x as tf.Tensor2D, codebook as tf.Tensor2D]
     if (metric === 'cosine') return tf.tidy(() => nearestCodeReference(rows, codes, metric))
-    if (operations)
-      return (backend as TensorFlowBackend).executeMultipleOutputs('XNearestCode', [], [rows, codes], 2)
+    if (operations) return (backend as TensorFlowBackend).executeMultipleOutputs('XNearestCode', [], [rows, codes], 2)
     return tf.tidy(() => nearestByProducts(rows, codes))
   }
 }
