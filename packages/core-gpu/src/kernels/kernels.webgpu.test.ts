@@ -4,9 +4,7 @@ import { BackendError } from '../backends/backend-error.ts'
 import type { Device } from '../backends/device.ts'
 import { useBackend } from '../backends/use-backend.ts'
 import { adamwCases } from './adamw/webgpu.cases.ts'
-import { attentionCases } from './attend/webgpu.cases.ts'
 import { type Convolution, convolutionGradients } from './conv2d/convolutions.ts'
-import { halfCases } from './half/half.cases.ts'
 import { lookupCases } from './lookup/webgpu.cases.ts'
 import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
 import { rotaryCases } from './rope/rope.cases.ts'
@@ -37,8 +35,6 @@ describe.skipIf(!device)(`kernels on webgpu${device ? `, ${device.describe().ada
   describe('lookup', lookupCases)
   describe('segment sum', segmentSumCases)
   describe('AdamW', adamwCases)
-  describe('attention', attentionCases)
-  describe('half precision', halfCases)
   describe('norms', normCases)
   describe('rotary', rotaryCases)
 

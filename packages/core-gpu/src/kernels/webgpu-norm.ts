@@ -29,7 +29,7 @@ function setsOf(x: tf.TensorInfo, groups: number | undefined): Sets {
 /**
  * XLayerNorm, XGroupNorm and, by the root mean square alone, XRmsNorm: a workgroup for each set of elements.
  *
- * Floor: 7 operations (4 for the root mean square) and 8 bytes moved for each element; it is read three times (twice), of
+ * Floor: 8 operations (4 for the root mean square) and 8 bytes moved for each element; it is read three times (twice), of
  * which all but the first from the caches where a set is small.
  */
 export function normWebgpu(kind: Kind): Kernel {
@@ -92,8 +92,8 @@ function statisticsShape(x: tf.TensorInfo, { samples, groups }: Sets, attributes
  * The gradients of those: a workgroup for each set for dx; for dScale and dOffset sums over rows in blocks of 64 channels,
  * in a fixed order.
  *
- * Floor: 12 operations (8 without parameters) and 12 bytes moved for each element, 20 with parameters, which take a second
- * pass over x and dy.
+ * Floor: 13 operations and 12 bytes moved for each element, and with parameters 5 and 8 more, for a second pass over x
+ * and dy.
  */
 export function normGradientWebgpu(kind: Kind): Kernel {
   return ({ x, dy, mean, inverseDeviation, inverseRms, scale }, attributes, backend) => {

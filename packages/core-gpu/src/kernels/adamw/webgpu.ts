@@ -6,7 +6,7 @@ import type { AdamWOptions } from './adamw.ts'
 /**
  * XAdamW: one pass in place; what it returns has the old tensors' buffers.
  *
- * Floor: 15 operations and 28 bytes moved (16 read, 12 written) for each element; no working memory.
+ * Floor: 14 operations and 28 bytes moved (16 read, 12 written) for each element; no working memory.
  */
 export const adamwWebgpu: Kernel = ({ parameter, gradient, firstMoment, secondMoment }, attributes, backend) => {
   const { learningRate, beta1, beta2, epsilon, weightDecay, step } = attributes as unknown as AdamWOptions

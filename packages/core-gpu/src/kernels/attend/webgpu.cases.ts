@@ -87,10 +87,11 @@ export function mainAttentionCases(): void {
 export function attentionCases(): void {
   mainAttentionCases()
 
-  it('follows its definition, forwards and backwards', async () => {
+  // Each new combination is a program to compile, which a software adapter is slow at.
+  it('follows its definition, forwards and backwards', { timeout: 180_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(attendCases, (problem) => expectExact(problemOf(problem), problem.options)),
-      { numRuns: 6 },
+      { numRuns: 3 },
     )
   })
 
@@ -101,11 +102,14 @@ export function attentionCases(): void {
   })
 
   it.each([
-    [64, 64],
     [16, 256],
     [256, 16],
   ])('takes heads of %i and values of %i', async (width, valueWidth) => {
-    await expectExact(problemOf(plain({ width, valueWidth, queries: 5, keys: 40 })), {})
+    await expectForward(problemOf(plain({ width, valueWidth, queries: 5, keys: 40 })), {})
+  })
+
+  it('takes heads of 70 and values of 40 backwards', async () => {
+    await expectExact(problemOf(plain({ width: 70, valueWidth: 40, queries: 5, keys: 40 })), {})
   })
 
   it('reads the latents of absorbed MLA once for all heads: 576 and 512 wide', async () => {

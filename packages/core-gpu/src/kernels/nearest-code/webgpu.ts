@@ -14,8 +14,8 @@ const largestSplits = 64
 /**
  * XNearestCode: tiles of products that end in a running minimum, the codes in as many parts as the card needs work for.
  *
- * Floor: 2 N K d operations; bytes moved 4 (N d ceil(K / 64) / splits' reuse + K d ceil(N / 64)) through the caches, of
- * which 4 (N d + K d) + 8 N from and to memory; working memory 4 K + 8 N splits bytes, with splits at most 64 and 1 from
+ * Floor: 2 N K d operations; 4 (N + K) d + 8 N bytes from and to memory, and through the caches N K d / 8 bytes, since a
+ * tile of 64 x 64 reads 128 d numbers. Working memory 4 K + 8 N splits bytes, where splits is at most 64, and 1 from
  * N = 32,768 on.
  */
 export const nearestCodeWebgpu: Kernel = ({ x, codebook }, attributes, backend) => {
