@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend } from '@x/core-gpu'
-import { checkGradients, expectGolden, expectSame, goldenTensor, type GoldenTensor } from '@x/core-gpu/testing'
+import { checkGradients, expectSame } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkAffine } from '../golden/codebooks.ts'
 import { goldenCases } from '../golden/golden.ts'
 import { commitmentLoss } from '../losses/losses.ts'
 import { CodebookQuantizer } from '../quantizer.ts'
@@ -11,38 +12,10 @@ import { FreeCodebook } from './free.ts'
 import { frozen } from './frozen.ts'
 import { InPlaceCodebook } from './in-place.ts'
 
-const exact = { abs: 0, rel: 0 }
-type Step = Record<string, GoldenTensor> & { readonly loss: number }
-
 describe.each(['cpu', 'wasm'] as const)('codebooks on codebooks on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
-  it.each(goldenCases('affine-param'))('running statistics move codes as the reference: $id', async (c) => {
-    const E = goldenTensor<tf.Rank.R2>(c.inputs['E']!)
-    const inner = new EmaCodebook(E.shape[0], E.shape[1], {
-      decay: c.config['decay'] as number,
-      init: () => goldenTensor(c.inputs['E']!),
-    })
-    const codebook = new RunningAffineCodebook(inner, {
-      batchDecay: c.config['affine_param_batch_decay'] as number,
-      codebookDecay: c.config['affine_param_codebook_decay'] as number,
-    })
-    const quantizer = new CodebookQuantizer({ codebook, losses: { commitment: commitmentLoss(1) } })
-    for (const [i, step] of (c.expected['steps'] as unknown as Step[]).entries()) {
-      const z = goldenTensor(c.inputs[`z${i}`]!)
-      const { indices, quantized, loss } = quantizer.quantize(z, { training: true })
-      const state = quantizer.state()
-      await expectGolden('indices', indices, step['indices']!, exact)
-      await expectGolden('quantized', quantized, step['quantized']!, c.tolerance)
-      await expectGolden('loss', loss, step.loss, c.tolerance)
-      await expectGolden('batch mean', state['codes.batchMean']!, step['batch_mean']!, c.tolerance)
-      await expectGolden('batch variance', state['codes.batchVariance']!, step['batch_variance']!, c.tolerance)
-      await expectGolden('codebook mean', state['codes.codebookMean']!, step['codebook_mean']!, c.tolerance)
-      await expectGolden('codebook variance', state['codes.codebookVariance']!, step['codebook_variance']!, c.tolerance)
-      await expectGolden('codes under the map', state['codes.inner.weight']!, step['embed']!, c.tolerance)
-      await expectGolden('cluster size', state['codes.inner.clusterSize']!, step['cluster_size']!, c.tolerance)
-    }
-  })
+  it.each(goldenCases('affine-param'))('running statistics move codes as the reference: $id', checkAffine)
 
   it('running statistics are left alone outside training, and are sound before it', async () => {
     const codebook = new RunningAffineCodebook(new FreeCodebook(5, 3, { init: (s, k) => k.normal(s) }))

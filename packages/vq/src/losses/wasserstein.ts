@@ -3,41 +3,38 @@ import { stopGradient } from '@x/core-gpu'
 import type { LossTerm } from './losses.ts'
 
 /**
- * The root of a symmetric, non-negative matrix and its inverse, by the coupled iteration of Newton and Schulz: products
- * only, so that nothing has to be read from the device.
+ * The root of a matrix with eigenvalues of at least 0 and the root's inverse, by the coupled iteration of Newton and Schulz:
+ * products only, so that nothing has to be read from the device. No gradient passes.
  *
  * A millionth of the matrix's norm is added to its diagonal: directions of less variance count as of that much.
- * @param matrix `[d, d]`
+ * @param matrix `[d, d]`: symmetric, or a product of two symmetric ones
  */
 export function squareRoot(matrix: tf.Tensor2D): { root: tf.Tensor2D; inverse: tf.Tensor2D } {
+  const fixed = stopGradient(matrix)
   const identity = tf.eye(matrix.shape[0]) as tf.Tensor2D
-  const norm = tf.add(tf.sqrt(tf.sum(tf.square(matrix))), 1e-30)
-  let y = tf.add(tf.div(matrix, norm), tf.mul(1e-6, identity)) as tf.Tensor2D
+  const threeHalves = tf.mul(1.5, identity)
+  const norm = tf.add(tf.sqrt(tf.sum(tf.square(fixed))), 1e-30)
+  let y = tf.add(tf.div(fixed, norm), tf.mul(1e-6, identity)) as tf.Tensor2D
   let z = identity
   // An eigenvalue grows by at least 9/4 a step while it is small: 22 steps reach 1 from a millionth.
   for (let i = 0; i < 22; i++) {
-    const step = tf.mul(0.5, tf.sub(tf.mul(3, identity), tf.matMul(z, y))) as tf.Tensor2D
+    const step = tf.sub(threeHalves, tf.mul(0.5, tf.matMul(z, y))) as tf.Tensor2D
     ;[y, z] = [tf.matMul(y, step), tf.matMul(step, z)]
   }
   const scale = tf.sqrt(norm)
   return { root: tf.mul(y, scale), inverse: tf.div(z, scale) }
 }
 
-/** tr((A S A)^(1/2)) for a constant A, differentiable towards S: `dS = A (A S A)^(-1/2) A / 2`. */
+/**
+ * tr((A S)^(1/2)) for a constant A, both covariances, differentiable towards S: `dS = (A S)^(-1/2) A / 2`. The trace is that
+ * of (A^(1/2) S A^(1/2))^(1/2), which has the same eigenvalues.
+ */
 function traceOfRoot(A: tf.Tensor2D, S: tf.Tensor2D): tf.Scalar {
-  const middle = (a: tf.Tensor2D, covariance: tf.Tensor2D): tf.Tensor2D => tf.matMul(tf.matMul(a, covariance), a)
-  const apply = tf.customGrad((...args) => {
-    const save = args.pop() as unknown as tf.GradSaveFunc
-    const covariance = args[0] as tf.Tensor2D
-    save([A, covariance])
-    return {
-      value: trace(squareRoot(middle(A, covariance)).root),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [a, s] = saved as [tf.Tensor2D, tf.Tensor2D]
-        const slope = tf.matMul(tf.matMul(a, squareRoot(middle(a, s)).inverse), a)
-        return tf.mul(tf.mul(0.5, dy), slope)
-      },
-    }
+  const { root, inverse } = squareRoot(tf.matMul(A, stopGradient(S)))
+  const [value, slope] = [trace(root), tf.mul(0.5, tf.matMul(inverse, A))]
+  const apply = tf.customGrad((_, save) => {
+    ;(save as tf.GradSaveFunc)([slope])
+    return { value: tf.clone(value), gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]!) }
   })
   return apply(S) as tf.Scalar
 }
@@ -65,10 +62,9 @@ export function wassersteinDistance(z: tf.Tensor2D, codes: tf.Tensor2D, counts: 
     const variances = tf.sum(tf.mul(raw.covariance, tf.eye(z.shape[1])), 1) // [d]
     const unit = tf.add(tf.sqrt(tf.max(variances)), 1e-8)
     const [vectors, book] = [gaussian(tf.div(fixed, unit), counts), gaussian(tf.div(codes, unit), null)]
-    const { root } = squareRoot(vectors.covariance)
     const apart = tf.sum(tf.squaredDifference(vectors.mean, book.mean))
     const both = trace(tf.add(vectors.covariance, book.covariance))
-    const spread = tf.relu(tf.sub(both, tf.mul(2, traceOfRoot(root, book.covariance))))
+    const spread = tf.relu(tf.sub(both, tf.mul(2, traceOfRoot(vectors.covariance, book.covariance))))
     return tf.sqrt(tf.add(tf.add(apart, spread), 1e-10))
   })
 }

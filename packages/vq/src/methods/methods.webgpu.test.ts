@@ -1,9 +1,39 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
+import {
+  checkAffine,
+  checkBridge,
+  checkDeadCodes,
+  checkEma,
+  checkKMeans,
+  checkKMeansInit,
+  checkSimvq,
+  checkSimvqOfficial,
+  checkVqGradients,
+  checkVqvaeLoss,
+} from '../golden/codebooks.ts'
+import {
+  checkDirectional,
+  checkGeneralSte,
+  checkGumbel,
+  checkIbq,
+  checkNoiseSubstitution,
+  checkRotateTo,
+  checkSpaceFilling,
+  checkSynchronised,
+} from '../golden/estimators.ts'
 import { checkFsq, checkFsqTan, checkIfsq, checkResidualFsq } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
+import {
+  checkDiversity,
+  checkMetrics,
+  checkOptvq,
+  checkOrthogonalActive,
+  checkOrthogonality,
+  checkWasserstein,
+} from '../golden/losses.ts'
 import { checkGroupedResidualVq, checkMultiHead, checkResidualVq } from '../golden/structures.ts'
 import {
   bsq,
@@ -126,17 +156,43 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
   it.each(checks)('$name', ({ run }) => run())
 
   const golden: Record<string, (c: GoldenCase) => Promise<void>> = {
+    'affine-param': checkAffine,
     'bsq-lfq-spherical': checkLfq,
     'bsq-official': checkBsq,
+    'dead-code': checkDeadCodes,
+    diveq: checkDirectional,
+    'diveq-official': checkDirectional,
+    'diversity-loss': checkDiversity,
     fsq: checkFsq,
     'fsq-tan': checkFsqTan,
+    'fvq-bridge': checkBridge,
+    'general-ste': checkGeneralSte,
     'grouped-residual-vq': checkGroupedResidualVq,
     ifsq: checkIfsq,
+    gumbel: checkGumbel,
+    ibq: checkIbq,
+    kmeans: checkKMeans,
+    'kmeans-init': checkKMeansInit,
     lfq: checkLfq,
+    metrics: checkMetrics,
     'multi-head': checkMultiHead,
     'residual-fsq': checkResidualFsq,
+    nsvq: checkNoiseSubstitution,
+    optvq: checkOptvq,
+    'orthogonal-active': checkOrthogonalActive,
+    'orthogonal-loss': checkOrthogonality,
     'residual-vq': checkResidualVq,
     'residual-vq-shared': checkResidualVq,
+    'rotate-to': checkRotateTo,
+    'sf-diveq': checkSpaceFilling,
+    simvq: checkSimvq,
+    'simvq-official': checkSimvqOfficial,
+    'vq-cosine-ema': checkEma,
+    'vq-euclid-ema': checkEma,
+    'vq-gradients': checkVqGradients,
+    'vqstepp-sync': checkSynchronised,
+    'vqvae-loss': checkVqvaeLoss,
+    wasserstein: checkWasserstein,
   }
   describe.each(Object.entries(golden))('%s as the reference', (kind, compare) => {
     it.each(goldenCases(kind))('$id', compare)

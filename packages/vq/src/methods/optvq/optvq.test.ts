@@ -1,31 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { key, useBackend } from '@x/core-gpu'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { sinkhorn, type SinkhornOptions, transported } from '../../assignment/transported.ts'
-import { FreeCodebook } from '../../codebooks/free.ts'
-import { type GoldenCase, goldenCases } from '../../golden/golden.ts'
-import { crossEntropyLoss } from '../../losses/cross-entropy.ts'
-import { codebookLoss, commitmentLoss } from '../../losses/losses.ts'
-import { CodebookQuantizer, type QuantizeOptions } from '../../quantizer.ts'
+import { goldenCases } from '../../golden/golden.ts'
+import { checkOptvq, planOf } from '../../golden/losses.ts'
+import { type QuantizeOptions } from '../../quantizer.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { optvq } from './optvq.ts'
-
-const exact = { abs: 0, rel: 0 }
-
-const planOptions = (c: GoldenCase): SinkhornOptions => ({
-  epsilon: c.config['epsilon'] as number,
-  iterations: c.config['n_iters'] as number,
-  scale: c.config['normalize_mode'] === 'dim' ? 'dimension' : 'spread',
-})
-
-/** The plan itself, `[N, K]`. */
-function planOf(z: tf.Tensor2D, codes: tf.Tensor2D, counts: tf.Tensor1D | null, options: SinkhornOptions): tf.Tensor2D {
-  const { codeWeights, rowWeights, cost } = sinkhorn(z, codes, counts, options)
-  const kernel = tf.exp(tf.mul(-(options.epsilon ?? 10), cost(z)))
-  return tf.mul(tf.mul(kernel, codeWeights), tf.expandDims(rowWeights, 1))
-}
 
 describe.each(['cpu', 'wasm'] as const)('optvq on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -46,34 +27,7 @@ describe.each(['cpu', 'wasm'] as const)('optvq on %s', (backend) => {
   })
   it.each(checks)('$name', ({ run }) => run())
 
-  it.each(goldenCases('optvq'))('plans and differentiates as the reference: $id', async (c) => {
-    const E = goldenTensor<tf.Rank.R2>(c.inputs['E']!)
-    const z = goldenTensor(c.inputs['z']!)
-    const rows = tf.reshape<tf.Rank.R2>(z, [-1, E.shape[1]])
-    const { cost } = sinkhorn(rows, E, null, planOptions(c))
-    await expectGolden('cost', cost(rows), c.expected['cost_normalized']!, c.tolerance)
-    await expectGolden('plan', planOf(rows, E, null, planOptions(c)), c.expected['Q']!, c.tolerance)
-    const quantizer = new CodebookQuantizer({
-      codebook: new FreeCodebook(E.shape[0], E.shape[1]),
-      assign: transported({ ...planOptions(c), draw: c.config['use_prob'] as boolean }),
-      losses:
-        c.config['loss_q_type'] === 'ce'
-          ? { entropy: crossEntropyLoss() }
-          : // Beta is on the codebook's term there.
-            { commitment: commitmentLoss(1), codebook: codebookLoss(c.config['beta'] as number) },
-    })
-    quantizer.load({ 'codes.weight': E })
-    const [variable, g] = [tf.variable(z), goldenTensor(c.inputs['g']!)]
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, quantized)), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.weight']!, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('optvq'))('plans and differentiates as the reference: $id', checkOptvq)
 
   it('gives every vector mass 1, and every code nearly the same', async () => {
     await fc.assert(

@@ -1,16 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { VqBridge } from '../../codebooks/bridge.ts'
-import { LinearCodebook } from '../../codebooks/linear.ts'
+import { checkBridge } from '../../golden/codebooks.ts'
 import { goldenCases } from '../../golden/golden.ts'
-import { codebookLoss, commitmentLoss } from '../../losses/losses.ts'
 import { CodebookQuantizer, type Quantizer } from '../../quantizer.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { vqBridge } from './vq-bridge.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('vq-bridge on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -34,33 +31,7 @@ describe.each(['cpu', 'wasm'] as const)('vq-bridge on %s', (backend) => {
   it.each(checks)('$name', ({ run }) => run())
 
   // The reference's bridge is one linear layer; its loss one mse with gradient to both sides: half the sum of our two terms.
-  it.each(goldenCases('fvq-bridge'))('has the values and gradients of the reference: $id', async (c) => {
-    const [z, g] = [goldenTensor(c.inputs['z']!), goldenTensor(c.inputs['g']!)]
-    const [dim, size] = [c.config['dim'] as number, c.config['codebook_size'] as number]
-    const weight = c.config['commitment_weight'] as number
-    const quantizer = new CodebookQuantizer({
-      codebook: new LinearCodebook(size, dim, { trainable: true }),
-      losses: { codebook: codebookLoss(weight), commitment: commitmentLoss(weight) },
-    })
-    quantizer.load({
-      'codes.basis': goldenTensor(c.inputs['E']!),
-      'codes.transform.weight': goldenTensor(c.inputs['W']!),
-      'codes.transform.bias': goldenTensor(c.inputs['bias']!),
-    })
-    await expectGolden('codebook', quantizer.codebook(), c.expected['effective_codebook']!, c.tolerance)
-    const variable = tf.variable(z)
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, quantized)), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', tf.div(metrics['loss']!, 2), c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.basis']!, c.expected['grad_E']!, c.tolerance)
-    await expectGolden('grad_W', gradients['codes.transform.weight']!, c.expected['grad_W']!, c.tolerance)
-    await expectGolden('grad_bias', gradients['codes.transform.bias']!, c.expected['grad_bias']!, c.tolerance)
-  })
+  it.each(goldenCases('fvq-bridge'))('has the values and gradients of the reference: $id', checkBridge)
 
   it('has finite differences as gradients', async () => {
     const bridge = new VqBridge(6, 2, { patch: 2, width: 4, heads: 2, depth: 1, key: key(1) })
