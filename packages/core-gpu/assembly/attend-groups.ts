@@ -23,7 +23,7 @@ export function attendGroupScratch(keys: i32, width: i32, valueWidth: i32): usiz
   const sums = sumPanels(keys, width) + sumPanels(keys, valueWidth);
   const queries = <usize>(PANELS * (width + valueWidth + padded(width))) * 32
     + columnPanels(STEP, width) + columnPanels(STEP, valueWidth);
-  return packed + sums + queries + <usize>(2 * PANELS + 1) * SCORES + <usize>(2 * PANELS) * TURNED + <usize>STEP * 8;
+  return packed + sums + queries + <usize>(2 * PANELS + 1) * SCORES + <usize>(2 * PANELS) * TURNED;
 }
 
 /** dq, dk and dv of groups `from` <= i < `until`. */
@@ -92,8 +92,6 @@ function queryStep(
   const slopes = p.softcap > 0 ? weights + <usize>PANELS * SCORES : 0;
   const turnedScores = weights + <usize>(PANELS + 1) * SCORES;
   const turnedWeights = turnedScores + <usize>PANELS * TURNED;
-  const shifts = turnedWeights + <usize>PANELS * TURNED;
-  const deltas = shifts + <usize>STEP * 4;
 
   const row = <usize>(head * p.queries + first);
   const q = p.q + (row * <usize>width << 2);
@@ -103,13 +101,6 @@ function queryStep(
   packColumns(queryColumns, q, rows, width);
   packColumns(outputColumns, dOutput, rows, valueWidth);
   memory.fill(sums, 0, <usize>panels * keySumBytes);
-  memory.copy(shifts, p.shift + (row << 2), <usize>rows << 2);
-  memory.copy(deltas, p.delta + (row << 2), <usize>rows << 2);
-  // Lanes that are not there weigh nothing.
-  for (let i = rows; i < panels * NR; i++) {
-    store<f32>(shifts + (<usize>i << 2), 3e38);
-    store<f32>(deltas + (<usize>i << 2), 0);
-  }
 
   const position = p.keys - p.queries + first;
   const mask = maskOf(p, head / p.heads, head % p.heads);
@@ -140,8 +131,9 @@ function queryStep(
         p, score + before, count, start, lane, p.left, p.right, lanes, 0, 0, 0,
         mask == 0 ? 0 : mask + firstRow * p.maskQuery + <usize>start * p.maskKey, p.maskKey, p.maskQuery, slopes,
       );
-      const statistics = <usize>(i * NR) << 2;
-      gradients(score + before, weight + before, count, shifts + statistics, deltas + statistics, slopes);
+      // Lanes that are not there read what lies beyond, and nobody reads them.
+      const statistics = row + <usize>(i * NR) << 2;
+      gradients(score + before, weight + before, count, p.shift + statistics, p.delta + statistics, slopes);
       const after = before + (<usize>count << 5);
       memory.fill(score, 0, before);
       memory.fill(weight, 0, before);
