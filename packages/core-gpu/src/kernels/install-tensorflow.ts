@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import { adamwTensorFlow } from './adamw/tensorflow.ts'
+import { arithmetic, arithmeticTensorFlow } from './arithmetic/tensorflow.ts'
 import { convolutionTensorFlow } from './conv2d/tensorflow.ts'
 import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
 import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
@@ -29,12 +30,14 @@ export function installTensorFlowKernels(kernels: KernelSet, operations: boolean
   if (kernels === 'own') {
     for (const kernelName of convolutions) replaceKernel('tensorflow', kernelName, convolutionTensorFlow(kernelName))
     replaceKernel('tensorflow', tf.Cast, castTensorFlow())
-    replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow())
     replaceKernel('tensorflow', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
     replaceKernel('tensorflow', tf.ResizeNearestNeighborGrad, resizeNearestNeighborGradCpu)
     replaceKernel('tensorflow', tf.UnsortedSegmentSum, segmentSumTensorFlow(operations))
     replaceKernel('tensorflow', 'XNearestCode', nearestCodeTensorFlow(operations))
     if (operations) {
+      for (const kernelName of Object.keys(arithmetic))
+        replaceKernel('tensorflow', kernelName, arithmeticTensorFlow(kernelName))
+      replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow)
       replaceKernel('tensorflow', 'XAdamW', adamwTensorFlow)
       replaceKernel('tensorflow', 'XGatherRows', gatherRowsTensorFlow)
       replaceKernel('tensorflow', 'XSquareSum', squareSumTensorFlow)

@@ -1,26 +1,44 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { type Kernel, stockKernel } from '../registry.ts'
+import type { TensorFlowBackend } from '../tensorflow-backend.ts'
+
+// TensorFlow takes the new shape as a tensor: these are kept, outside tfjs's count, as the same few come in every step.
+const shapeHandles = new Map<string, number>()
+const mostShapes = 1024
 
 /** Cast, without a copy where the type stays as it is. */
 export function castTensorFlow(): Kernel {
-  return sharingWhere(tf.Cast, (x, { dtype }) => x.dtype === dtype)
+  const stock = stockKernel('tensorflow', tf.Cast)
+  return ({ x }, attributes, backend) =>
+    x!.dtype === attributes['dtype']
+      ? sameData(x!, backend)
+      : stock.kernelFunc({ inputs: { x: x! }, attrs: attributes as tf.NamedAttrMap, backend })
 }
 
 /** Reshape, without an operation where the shape stays as it is. */
-export function reshapeTensorFlow(): Kernel {
-  return sharingWhere(tf.Reshape, (x, { shape }) => tf.util.arraysEqual(x.shape, shape as number[]))
+export const reshapeTensorFlow: Kernel = ({ x }, { shape }, backend) => {
+  const wanted = shape as number[]
+  if (tf.util.arraysEqual(x!.shape, wanted)) return sameData(x!, backend)
+  const { binding } = backend as TensorFlowBackend
+  const inputs = [...(backend as TensorFlowBackend).getInputTensorIds([x!]), shapeHandle(binding, wanted)]
+  return (backend as TensorFlowBackend).createOutputTensor(binding.executeOp('Reshape', [], inputs, 1)[0]!)
 }
 
-/** The stock kernel, except that its result shares the data of `x` where nothing changes. */
-function sharingWhere(
-  kernelName: string,
-  unchanged: (x: tf.Tensor, attributes: Record<string, unknown>) => boolean,
-): Kernel {
-  const stock = stockKernel('tensorflow', kernelName)
-  return ({ x }, attributes, backend) => {
-    if (!unchanged(x!, attributes))
-      return stock.kernelFunc({ inputs: { x: x! }, attrs: attributes as tf.NamedAttrMap, backend })
-    backend.incRef(x!.dataId)
-    return { dataId: x!.dataId, shape: x!.shape, dtype: x!.dtype }
+function shapeHandle(binding: TensorFlowBackend['binding'], shape: number[]): number {
+  const name = shape.join()
+  let handle = shapeHandles.get(name)
+  if (handle === undefined) {
+    if (shapeHandles.size >= mostShapes) {
+      for (const old of shapeHandles.values()) binding.deleteTensor(old)
+      shapeHandles.clear()
+    }
+    handle = binding.createTensor([shape.length], binding.TF_INT32, Int32Array.from(shape))
+    shapeHandles.set(name, handle)
   }
+  return handle
+}
+
+function sameData(x: tf.Tensor, backend: tf.KernelBackend): tf.TensorInfo {
+  backend.incRef(x.dataId)
+  return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
 }
