@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { installTensorFlowKernels } from '../kernels/install-tensorflow.ts'
 import type { DeviceDescription, UseBackendOptions } from './device.ts'
 import { isNode, requirePackage } from './runtime.ts'
 import { type BuiltTensorFlow, registerBuiltTensorFlow } from './tensorflow-build.ts'
@@ -49,6 +50,7 @@ async function open(packageName: string, threads: number | undefined, loadIt: ()
   const count = fixThreads(threads, present)
   if (!present) loaded = loadIt()
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow did not start')
+  installTensorFlowKernels()
   const backend = tf.backend() as TensorFlowBackend
   // Loaded by someone else, its origin is not known.
   const origin = loaded ?? { packageName, version: 'unknown' }
