@@ -58,7 +58,12 @@ export default defineConfig({
         })),
         {
           label: 'Measured',
-          items: [{ label: 'Benchmarks', link: '/benchmarks/' }, { label: 'Claims', link: '/claims/' }, 'measurements'],
+          items: [
+            { label: 'Benchmarks', link: '/benchmarks/' },
+            { label: 'Claims', link: '/claims/' },
+            'measurements',
+            'operations',
+          ],
         },
         { label: 'Contribute', items: ['add-a-method'] },
       ],

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core'
 import { beforeAll, describe } from 'vitest'
 import { deviceCases, useCase } from '../kernels/testing.ts'
 import { operations } from './operations/index.ts'
@@ -8,10 +7,8 @@ const devices = deviceCases.filter(({ options }) => options.kernels !== 'stock' 
 
 describe.each(devices)('on $title', (device) => {
   beforeAll(async () => {
-    // Its leak check takes what an operation saves for its gradient for a leak; leaks are counted here as well.
-    tf.env().set('IS_TEST', false)
     await useCase(device)
   })
 
-  for (const operation of operations) testOperation(operation)
+  for (const operation of operations) testOperation(operation, device.backend)
 })

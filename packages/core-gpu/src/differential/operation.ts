@@ -28,8 +28,6 @@ export interface Operation {
   readonly name: string
   readonly kind: string
   readonly trials: fc.Arbitrary<Trial>
-  /** greatest error relative to the largest element; default 2e-5 */
-  readonly tolerance?: number
   /** how many times more runs than usual, for operations with many attributes; default 1 */
   readonly effort?: number
 }

@@ -3,11 +3,13 @@ import type { KernelSet } from '../backends/device.ts'
 import { adamwTensorFlow } from './adamw/tensorflow.ts'
 import { arithmetic, arithmeticTensorFlow } from './arithmetic/tensorflow.ts'
 import { convolutionTensorFlow } from './conv2d/tensorflow.ts'
+import { correctCalls, correctKernels } from './corrections.ts'
 import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
 import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
 import { gatherRowsTensorFlow } from './lookup/tensorflow.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { nearestCodeTensorFlow } from './nearest-code/tensorflow.ts'
+import { nameRefusals } from './refusals/refusals.ts'
 import { replaceKernel, restoreKernels } from './registry.ts'
 import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
 import { segmentSumTensorFlow } from './segment-sum/tensorflow.ts'
@@ -21,6 +23,18 @@ const convolutions = [
   tf.DepthwiseConv2dNativeBackpropInput,
 ]
 
+// TensorFlow has no processor version of some of their strides, dilations and paddings.
+const partial = [
+  tf.AvgPool,
+  tf.AvgPoolGrad,
+  tf.DepthwiseConv2dNative,
+  tf.DepthwiseConv2dNativeBackpropFilter,
+  tf.DepthwiseConv2dNativeBackpropInput,
+  tf.MaxPool,
+  tf.MaxPoolGrad,
+  tf.SparseToDense,
+]
+
 /**
  * Registers the kernels of the tensorflow backend.
  * @param operations whether the binding has the operations of native/kernels.cc
@@ -28,6 +42,7 @@ const convolutions = [
 export function installTensorFlowKernels(kernels: KernelSet, operations: boolean): void {
   restoreKernels('tensorflow')
   if (kernels === 'own') {
+    correctKernels('tensorflow')
     for (const kernelName of convolutions) replaceKernel('tensorflow', kernelName, convolutionTensorFlow(kernelName))
     replaceKernel('tensorflow', tf.Cast, castTensorFlow())
     replaceKernel('tensorflow', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
@@ -44,4 +59,8 @@ export function installTensorFlowKernels(kernels: KernelSet, operations: boolean
     }
   }
   installMissingKernels('tensorflow')
+  if (kernels === 'own') {
+    correctCalls('tensorflow')
+    nameRefusals('tensorflow', partial)
+  }
 }

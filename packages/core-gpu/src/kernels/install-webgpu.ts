@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
 import { adamwWebgpu } from './adamw/webgpu.ts'
-import { correctCalls } from './corrections.ts'
+import { correctCalls, correctKernels } from './corrections.ts'
 import { attendGradientWebgpu } from './attend/webgpu-gradient.ts'
 import { attendWebgpu } from './attend/webgpu.ts'
 import { einsum } from './einsum/einsum.ts'
@@ -19,6 +19,7 @@ import { normGradientWebgpu, normWebgpu } from './webgpu-norm.ts'
 export function installWebgpuKernels(kernels: KernelSet): void {
   restoreKernels('webgpu')
   if (kernels === 'own') {
+    correctKernels('webgpu')
     replaceKernel('webgpu', tf.AvgPoolGrad, avgPoolGrad('webgpu'))
     replaceWithOperations('webgpu', tf.Einsum, einsum)
     replaceKernel('webgpu', tf.UnsortedSegmentSum, segmentSumWebgpu)

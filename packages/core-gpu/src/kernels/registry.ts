@@ -50,6 +50,12 @@ export function replaceWithOperations(
   replaceKernel(backendName, kernelName, (inputs, attributes) => tf.tidy(() => operations(inputs, attributes)))
 }
 
+/** What a kernel gave, as a tensor; kernels of plain operations give one already. */
+export function tensorOf(result: tf.TensorInfo): tf.Tensor {
+  const made = (result as Partial<tf.Tensor>).rank !== undefined
+  return made ? (result as tf.Tensor) : tf.engine().makeTensorFromTensorInfo(result)
+}
+
 /** The kernel that the backend's own package registered. */
 export function stockKernel(backendName: string, kernelName: string): tf.KernelConfig {
   const config = replaced.get(backendName)?.get(kernelName) ?? tf.getKernel(kernelName, backendName)
@@ -60,7 +66,7 @@ export function stockKernel(backendName: string, kernelName: string): tf.KernelC
 /** Takes every replaced kernel of a backend back to what its package registered. */
 export function restoreKernels(backendName: string): void {
   for (const [kernelName, config] of replaced.get(backendName) ?? []) {
-    tf.unregisterKernel(kernelName, backendName)
+    if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName)
     if (config) tf.registerKernel(config)
   }
   replaced.delete(backendName)

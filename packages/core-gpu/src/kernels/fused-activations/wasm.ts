@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { replaceKernel } from '../registry.ts'
+import { replaceKernel, tensorOf } from '../registry.ts'
 
 // What tfjs's wasm kernels apply as they should; the others come after the sum.
 const fused = new Set(['linear', 'relu', 'relu6', 'leakyrelu'])
@@ -26,7 +26,7 @@ export function activateApart(): void {
       const activate = apart[activation]
       if (fused.has(activation) || !activate) return run(activation)
       return tf.tidy(() => {
-        const sum = tf.engine().makeTensorFromTensorInfo(run('linear'))
+        const sum = tensorOf(run('linear'))
         return activate(sum, inputs['preluActivationWeights'])
       })
     })

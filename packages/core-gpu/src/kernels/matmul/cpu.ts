@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Kernel, stockKernel } from '../registry.ts'
+import { type Kernel, stockKernel, tensorOf } from '../registry.ts'
 
 /** BatchMatMul for batches that broadcast in both directions: repeated first. tfjs's own takes the wrong matrices. */
 export function broadcastMatMul(backendName: string): Kernel {
@@ -12,11 +12,9 @@ export function broadcastMatMul(backendName: string): Kernel {
     if (tf.util.arraysEqual(left, right)) return run(a, b)
     const batch = tf.broadcast_util.assertAndGetBroadcastShape(left, right)
     return tf.tidy(() =>
-      tf
-        .engine()
-        .makeTensorFromTensorInfo(
-          run(tf.broadcastTo(a, [...batch, ...a.shape.slice(-2)]), tf.broadcastTo(b, [...batch, ...b.shape.slice(-2)])),
-        ),
+      tensorOf(
+        run(tf.broadcastTo(a, [...batch, ...a.shape.slice(-2)]), tf.broadcastTo(b, [...batch, ...b.shape.slice(-2)])),
+      ),
     )
   }
 }

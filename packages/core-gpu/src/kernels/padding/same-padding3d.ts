@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Kernel, replaceKernel } from '../registry.ts'
+import { type Kernel, replaceKernel, tensorOf } from '../registry.ts'
 
 type Triple = readonly [number, number, number]
 
@@ -62,9 +62,7 @@ function wrap(
     return tf.tidy(() => {
       const few =
         cropped === null ? inputs : { ...inputs, [cropped]: tf.slice(inputs[cropped]!, [0, 0, 0, 0, 0], seen) }
-      const result = tf
-        .engine()
-        .makeTensorFromTensorInfo(run(few, cropped === null ? { ...attributes, inputShape: seen } : attributes))
+      const result = tensorOf(run(few, cropped === null ? { ...attributes, inputShape: seen } : attributes))
       if (!gradients.has(kernelName)) return result
       // One axis at a time: tfjs's webgpu cannot pad five.
       return [1, 2, 3].reduce<tf.Tensor>((padded, axis) => padBehind(padded, axis, shape[axis]!), result)
