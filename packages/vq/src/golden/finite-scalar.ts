@@ -2,7 +2,9 @@ import * as tf from '@tensorflow/tfjs-core'
 import { valueAndGradients } from '@x/core-gpu'
 import { demand, expectGolden, goldenTensor, goldenValues } from '@x/core-gpu/testing'
 import { fsq } from '../methods/fsq/fsq.ts'
-import { makeBound } from '../scalar/bounds.ts'
+import { ifsq } from '../methods/ifsq/ifsq.ts'
+import { residualFsq } from '../methods/residual-fsq/residual-fsq.ts'
+import { makeBound, sigmoidBound } from '../scalar/bounds.ts'
 import { mixedRadix } from '../scalar/mixed-radix.ts'
 import { exact, type GoldenCase } from './golden.ts'
 
@@ -51,4 +53,45 @@ export async function checkFsqTan(c: GoldenCase): Promise<void> {
   const { quantized, indices } = quantizer.quantize(z)
   await expectGolden('quantized', quantized, c.expected['quantized']!, c.tolerance)
   await expectGolden('indices', indices, c.expected['indices']!, exact)
+}
+
+/** The sigmoid's bound and what is made of it. */
+export async function checkIfsq(c: GoldenCase): Promise<void> {
+  const levels = c.config['levels'] as number[]
+  const quantizer = ifsq({ levels })
+  const [z, g] = [tf.variable(goldenTensor(c.inputs['z']!)), goldenTensor(c.inputs['g']!)]
+  const position = sigmoidBound(levels).position(z)
+  const centred = tf.sub(
+    position,
+    levels.map((L) => (L - 1) / 2),
+  )
+  await expectGolden('bounded', centred, c.expected['bounded']!, c.tolerance)
+  const { gradients, metrics } = valueAndGradients({ z }, () => {
+    const { quantized } = quantizer.quantize(z, { training: true })
+    return { loss: tf.sum(tf.mul(g, quantized)), metrics: { quantized } }
+  })
+  await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
+  await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
+}
+
+/** Residual layers of finite scalar quantization; the reference's gradients add up over layers. */
+export async function checkResidualFsq(c: GoldenCase): Promise<void> {
+  const layers = c.config['num_quantizers'] as number
+  const quantizer = residualFsq({ levels: c.config['levels'] as number[], layers, estimate: 'layers' })
+  const [z, g] = [tf.variable(goldenTensor(c.inputs['z']!)), goldenTensor(c.inputs['g']!)]
+  const { gradients, metrics } = valueAndGradients({ z }, () => {
+    const { quantized, indices } = quantizer.quantize(z, { training: true })
+    return { loss: tf.sum(tf.mul(g, quantized)), metrics: { quantized, indices } }
+  })
+  const indices = metrics['indices']!
+  await expectGolden('indices', indices, c.expected['indices']!, exact)
+  await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
+  await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
+  await expectGolden('decoded', quantizer.decode(indices), c.expected['decoded']!, c.tolerance)
+  const codebook = quantizer.codebook()
+  const codes = Array.from({ length: layers }, (_, l) => {
+    const own = tf.squeeze(tf.slice(codebook, [l, 0, 0], [1, -1, -1]), [0])
+    return tf.gather(own, tf.squeeze(tf.slice(indices, [0, 0, l], [-1, -1, 1]), [2]))
+  })
+  await expectGolden('codes', tf.stack(codes), c.expected['all_codes']!, c.tolerance)
 }

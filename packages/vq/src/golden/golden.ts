@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import * as tf from '@tensorflow/tfjs-core'
 import { valueAndGradients } from '@x/core-gpu'
-import { expectGolden, goldenTensor, type GoldenTensor, type Tolerance } from '@x/core-gpu/testing'
+import { expectGolden, goldenTensor, type GoldenTensor, goldenValues, type Tolerance } from '@x/core-gpu/testing'
 
 /** One case computed by a PyTorch reference in double precision. */
 export interface GoldenCase {
@@ -37,4 +37,17 @@ export async function expectGoldenPull(c: GoldenCase, f: (z: tf.Tensor2D, E: tf.
   await expectGolden('zq', metrics['value']!, c.expected['zq']!, c.tolerance)
   await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
   await expectGolden('grad_E', gradients['E']!, c.expected['grad_E']!, c.tolerance)
+}
+
+/** The same numbers with their dimensions in another order, counted here: not every backend transposes four dimensions. */
+export function permuted(golden: GoldenTensor, order: readonly number[]): { shape: number[]; values: number[] } {
+  const values = goldenValues(golden)
+  const strides = golden.shape.map((_, i) => golden.shape.slice(i + 1).reduce((a, b) => a * b, 1))
+  const shape = order.map((axis) => golden.shape[axis]!)
+  const places = shape.reduce<number[]>(
+    (before, size, i) =>
+      before.flatMap((place) => Array.from({ length: size }, (_, at) => place + at * strides[order[i]!]!)),
+    [0],
+  )
+  return { shape, values: places.map((place) => values[place]!) }
 }

@@ -4,8 +4,12 @@ import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { diveq } from './diveq/diveq.ts'
 import { fsq } from './fsq/fsq.ts'
 import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
+import { ifsq } from './ifsq/ifsq.ts'
 import { lfq } from './lfq/lfq.ts'
 import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
+import { residualFsq } from './residual-fsq/residual-fsq.ts'
+import { residualLfq } from './residual-lfq/residual-lfq.ts'
+import { residualSimvq } from './residual-simvq/residual-simvq.ts'
 import { residualVq } from './residual-vq/residual-vq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
@@ -29,10 +33,14 @@ export const methods: readonly MethodDescription[] = [
   groupedResidualVq,
   gumbel,
   ibq,
+  ifsq,
   lfq,
   multiHeadVq,
   nsvq,
   optvq,
+  residualFsq,
+  residualLfq,
+  residualSimvq,
   residualVq,
   rotation,
   sfDiveq,

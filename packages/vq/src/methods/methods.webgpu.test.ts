@@ -23,7 +23,7 @@ import {
   checkSpaceFilling,
   checkSynchronised,
 } from '../golden/estimators.ts'
-import { checkFsq, checkFsqTan } from '../golden/finite-scalar.ts'
+import { checkFsq, checkFsqTan, checkIfsq, checkResidualFsq } from '../golden/finite-scalar.ts'
 import { type GoldenCase, goldenCases } from '../golden/golden.ts'
 import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
 import {
@@ -43,10 +43,14 @@ import {
   groupedResidualVq,
   gumbel,
   ibq,
+  ifsq,
   lfq,
   multiHeadVq,
   nsvq,
   optvq,
+  residualFsq,
+  residualLfq,
+  residualSimvq,
   residualVq,
   rotation,
   sfDiveq,
@@ -116,6 +120,22 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(ifsq, { options: () => ({ levels: [5, 3] }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(residualFsq, {
+      options: () => ({ levels: [5, 4], layers: 2, noise: 0.2 }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(residualLfq, {
+      options: () => ({ bits: 3, layers: 2, spherical: true }),
+      badOptions: {},
+      nearest: false,
+    }),
+    ...quantizerConformance(residualSimvq, {
+      options: (k) => ({ dim: 4, codebookSize: 16, layers: 2, key: k }),
+      badOptions: {},
+      nearest: false,
+    }),
     ...quantizerConformance(residualVq, {
       options: (k) => ({ ...small, layers: 3, beam: 2, dropout: {}, key: k }),
       badOptions: {},
@@ -150,6 +170,7 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     'grouped-residual-vq': checkGroupedResidualVq,
     gumbel: checkGumbel,
     ibq: checkIbq,
+    ifsq: checkIfsq,
     kmeans: checkKMeans,
     'kmeans-init': checkKMeansInit,
     lfq: checkLfq,
@@ -159,6 +180,7 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     optvq: checkOptvq,
     'orthogonal-active': checkOrthogonalActive,
     'orthogonal-loss': checkOrthogonality,
+    'residual-fsq': checkResidualFsq,
     'residual-vq': checkResidualVq,
     'residual-vq-shared': checkResidualVq,
     'rotate-to': checkRotateTo,

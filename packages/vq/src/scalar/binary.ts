@@ -31,6 +31,6 @@ export function onSphere(z: tf.Tensor): tf.Tensor {
 }
 
 /** `c tanh(z / c)`: numbers kept within ±c. */
-export function softClamp(z: tf.Tensor, most: number | tf.Tensor): tf.Tensor {
+export function softClamp(z: tf.Tensor, most: number | number[]): tf.Tensor {
   return tf.tidy(() => tf.mul(tf.tanh(tf.div(z, most)), most))
 }

@@ -57,6 +57,19 @@ function symmetricBound(levels: readonly number[], within: (z: tf.Tensor) => tf.
   }
 }
 
+/**
+ * Odd numbers of levels evenly over [-1, 1], for numbers squashed by `2 sigmoid(1.6 z) - 1`, which makes normal ones
+ * almost uniform. arXiv 2601.17124
+ */
+export function sigmoidBound(levels: readonly number[]): Bound {
+  const half = levels.map((L) => (L - 1) / 2)
+  return {
+    position: (z) => tf.mul(tf.mul(tf.sigmoid(tf.mul(z, 1.6)), 2), half),
+    snap: (position) => clampLevels(tf.add(tf.round(tf.sub(position, half)), half), levels),
+    value: (level) => tf.div(tf.sub(level, half), half),
+  }
+}
+
 /** A grid of levels under a bound; the gradient passes the rounding straight through. */
 export function boundGrid(bound: Bound, levels: readonly number[], noise: number = 0): Grid {
   return {

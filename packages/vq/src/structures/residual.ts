@@ -21,7 +21,7 @@ export interface ResidualOptions {
    * each layer's own estimator; see `gradientFraction` for what the vector then gets. It is needed where codes learn
    * through the value and not by a loss or by counting.
    */
-  readonly estimate?: PlainEstimator | 'layers'
+  readonly estimate?: PlainEstimator | 'layers' | undefined
   /**
    * With `'layers'`: the share f of each code's gradient that the residual after it carries. Of straight-through layers the
    * vector gets the sum of (1 - f)^l times the gradient: all of it Q times at f = 0, the default and the form in common use,

@@ -17,6 +17,7 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
     { levels: [5, 4, 3] },
     { levels: [4, 5], bound: 'tan', codebooks: 2 },
     { levels: [2, 2, 3], bound: 'symmetric', normalise: true },
+    { levels: [4, 5], bound: 'symmetric', squash: 'clamp', noise: 0.5 },
   ]
   describe.each(examples)('%o', (options) => {
     const checks = quantizerConformance(fsq, {
@@ -26,6 +27,9 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
         bound: ['none'],
         codebooks: [0],
         normalise: ['batch'],
+        squash: ['relu'],
+        noise: [-0.1, 1.1],
+        rotate: [1],
       },
       nearest: false,
     })
@@ -114,6 +118,53 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
     expect(await used({ levels: [8, 8] })).toBeLessThan(0.05)
     expect(await used({ levels: [8, 8], normalise: true })).toBeGreaterThan(0.9)
     z.dispose()
+  })
+
+  it('cuts off at ±1 where numbers are clamped, and keeps their gradient within', async () => {
+    const z = tf.tensor2d([[-3], [-0.9], [0.2], [0.9], [3]])
+    for (const bound of ['symmetric', 'atanh'] as const) {
+      const quantizer = fsq({ levels: [5], bound, squash: 'clamp' })
+      expect(await quantizer.quantize(z).indices.data()).toEqual(Int32Array.from([0, 0, 2, 4, 4]))
+      const gradient = tf.grad((x: tf.Tensor) => tf.sum(quantizer.quantize(x).quantized))(z)
+      const [below, , inside, , above] = await gradient.data()
+      expect([below, above]).toEqual([0, 0])
+      expect(inside).toBeCloseTo(1, 2)
+    }
+    // An even number of levels keeps 0 at 0 without tanh too.
+    const { quantized } = fsq({ levels: [4], squash: 'clamp' }).quantize(tf.zeros([1, 1]))
+    expect((await quantized.data())[0]).toBe(0)
+  })
+
+  it('moves as many values as asked by noise, in training alone, and leaves indices as they are', async () => {
+    const z = key(11).normal([4000, 1])
+    const quantizer = fsq({ levels: [5], bound: 'symmetric', noise: 0.25 })
+    const [plain, noisy] = [quantizer.quantize(z), quantizer.quantize(z, { training: true, key: key(12) })]
+    expect(await noisy.indices.data()).toEqual(await plain.indices.data())
+    const [a, b] = [await plain.quantized.data(), await noisy.quantized.data()]
+    const moved = Array.from(a, (value, i) => Math.abs(value - b[i]!)).filter((distance) => distance > 0)
+    // Of those at the ends, half are moved outwards and clamped back.
+    expect(moved.length / 4000).toBeGreaterThan(0.17)
+    expect(moved.length / 4000).toBeLessThan(0.28)
+    expect(Math.max(...moved)).toBeLessThanOrEqual(0.5)
+    expect(Math.max(...Array.from(b, Math.abs))).toBeLessThanOrEqual(1)
+    expect(() => quantizer.quantize(z, { training: true })).toThrow(/^key/)
+    expect(() => fsq({ levels: [5], noise: 0.1 })).toThrow(/^noise/)
+  })
+
+  it('turns the space and back', async () => {
+    const quantizer = fsq({ levels: [5, 5, 5], rotate: true, key: key(13) })
+    const z = key(14).normal([20, 3])
+    const { quantized, indices } = quantizer.quantize(z)
+    expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
+    const gradient = tf.grad((x: tf.Tensor) => tf.sum(quantizer.quantize(x).quantized))(z)
+    expect((await gradient.data()).every((value) => Number.isFinite(value) && value !== 0)).toBe(true)
+    // The same as turning by hand.
+    const matrix = quantizer.state()['rotation.matrix'] as tf.Tensor2D
+    const turned = tf.matMul(z as tf.Tensor2D, matrix)
+    const byHand = fsq({ levels: [5, 5, 5] }).quantize(turned)
+    expect(await indices.data()).toEqual(await byHand.indices.data())
+    const unit = await tf.matMul(matrix, matrix, false, true).data()
+    unit.forEach((value, i) => expect(value).toBeCloseTo(i % 4 === 0 ? 1 : 0, 5))
   })
 
   it('refuses two levels where the bound has no place for them', () => {
