@@ -2,7 +2,19 @@ import * as tf from '@tensorflow/tfjs-core'
 import { AdamW, BaseModule, key, type Key, Linear, train, useBackend } from '@x/core-gpu'
 import { expectSame } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { fsq, rotation, simvq, vq, vqEma } from './index.ts'
+import {
+  diveq,
+  fsq,
+  ibq,
+  OnlineClusters,
+  optvq,
+  RareCodes,
+  rotation,
+  simvq,
+  vq,
+  vqEma,
+  vqStePlusPlus,
+} from './index.ts'
 import { measureQuantizer } from './metrics.ts'
 import type { Quantizer } from './quantizer.ts'
 
@@ -31,6 +43,10 @@ const quantizers: Record<string, (k: Key) => Quantizer> = {
   'vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, decay: 0.9, kMeans: {}, deadCodes: { threshold: 0.1 }, key: k }),
   rotation: (k) => rotation({ dim: 4, codebookSize: 32, key: k }),
   simvq: (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
+  diveq: (k) => diveq({ dim: 4, codebookSize: 32, deadCodes: new RareCodes(32, { every: 5 }), key: k }),
+  ibq: (k) => ibq({ dim: 4, codebookSize: 32, deadCodes: new OnlineClusters(32), key: k }),
+  optvq: (k) => optvq({ dim: 4, codebookSize: 32, key: k }),
+  'vq-ste++': (k) => vqStePlusPlus({ dim: 4, codebookSize: 32, affine: 'running', inPlace: {}, key: k }),
   fsq: () => fsq({ levels: [4, 3, 3, 3], normalise: true }),
 }
 

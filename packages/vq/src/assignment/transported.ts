@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { keyFor } from '../step.ts'
 import { type Assignment, nearest } from './nearest.ts'
-import { rowBlocks, untaped } from './rows.ts'
+import { rowBlocks, sumOf, untaped } from './rows.ts'
 import { gumbel } from './sampled.ts'
 import { distanceScore } from './scores.ts'
 
@@ -52,7 +52,7 @@ export function sinkhorn(
     blocks.map(([from, count]) =>
       tf.tidy(() => f(held ?? distances(tf.slice(z, from, count)), (x) => tf.slice(x, from, count))),
     )
-  const total = (f: Parameters<typeof each>[0]): tf.Tensor => tf.tidy(() => tf.addN(each(f)))
+  const total = (f: Parameters<typeof each>[0]): tf.Tensor => tf.tidy(() => sumOf(each(f)))
 
   const along = (x: tf.Tensor, v: tf.Tensor): tf.Tensor => tf.mul(x, tf.expandDims(v, 1))
 
