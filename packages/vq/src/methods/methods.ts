@@ -1,19 +1,25 @@
 import type { MethodDescription } from '@x/core-gpu'
+import { binaryMapper } from './binary-mapper/binary-mapper.ts'
 import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { diveq } from './diveq/diveq.ts'
+import { fsp } from './fsp/fsp.ts'
 import { fsq } from './fsq/fsq.ts'
 import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
+import { gumbel } from './gumbel/gumbel.ts'
+import { ibq } from './ibq/ibq.ts'
 import { ifsq } from './ifsq/ifsq.ts'
+import { latentQuantization } from './latent-quantization/latent-quantization.ts'
 import { lfq } from './lfq/lfq.ts'
 import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
+import { multiScaleVq } from './multi-scale-vq/multi-scale-vq.ts'
+import { nsvq } from './nsvq/nsvq.ts'
+import { qinco } from './qinco/qinco.ts'
+import { randomProjection } from './random-projection/random-projection.ts'
 import { residualFsq } from './residual-fsq/residual-fsq.ts'
 import { residualLfq } from './residual-lfq/residual-lfq.ts'
 import { residualSimvq } from './residual-simvq/residual-simvq.ts'
 import { residualVq } from './residual-vq/residual-vq.ts'
-import { gumbel } from './gumbel/gumbel.ts'
-import { ibq } from './ibq/ibq.ts'
-import { nsvq } from './nsvq/nsvq.ts'
 import { rotation } from './rotation/rotation.ts'
 import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
@@ -22,17 +28,23 @@ import { vqEma } from './vq-ema/vq-ema.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
 export const methods: readonly MethodDescription[] = [
+  binaryMapper,
   bsq,
   cosineVq,
   diveq,
+  fsp,
   fsq,
   groupedResidualVq,
   gumbel,
   ibq,
   ifsq,
+  latentQuantization,
   lfq,
   multiHeadVq,
+  multiScaleVq,
   nsvq,
+  qinco,
+  randomProjection,
   residualFsq,
   residualLfq,
   residualSimvq,
