@@ -1,13 +1,30 @@
 // What every use of this package needs from the core.
 export { key, type Key, useBackend } from '@x/core-gpu'
+export { ChannelsFirst } from './adapters/channels-first.ts'
+export { Projected, type ProjectedOptions } from './adapters/projected.ts'
 export { type Assignment, nearest } from './assignment/nearest.ts'
 export { largestDot, sampleCodes, sampled, type SampledOptions } from './assignment/sampled.ts'
 export { overRows, type OverRowsOptions, type RowFunction } from './assignment/rows.ts'
 export { distanceScore, dotScore, type Score, type ScoreName } from './assignment/scores.ts'
+export {
+  sinkhorn,
+  type SinkhornOptions,
+  transported,
+  type TransportedOptions,
+  type TransportPlan,
+} from './assignment/transported.ts'
+export {
+  AffineCodebook,
+  type AffineCodebookOptions,
+  RunningAffineCodebook,
+  type RunningAffineCodebookOptions,
+} from './codebooks/affine.ts'
+export { VqBridge, type VqBridgeOptions } from './codebooks/bridge.ts'
 export { type Assigned, type Codebook, type CodeInitialiser, normalCodes, uniformCodes } from './codebooks/codebook.ts'
 export { EmaCodebook, type EmaCodebookOptions } from './codebooks/ema.ts'
 export { FreeCodebook, type FreeCodebookOptions } from './codebooks/free.ts'
 export { frozen } from './codebooks/frozen.ts'
+export { InPlaceCodebook, type InPlaceOptions } from './codebooks/in-place.ts'
 export { LinearCodebook, type LinearCodebookOptions } from './codebooks/linear.ts'
 export {
   directional,
@@ -35,6 +52,8 @@ export { choiceEntropy, entropyLoss, type EntropyLossOptions, uniformPriorLoss }
 export { valueLoss } from './losses/index-propagation.ts'
 export { codebookLoss, commitmentLoss, type LossBatch, type LossTerm, type Pairs } from './losses/losses.ts'
 export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/orthogonal.ts'
+export { squareRoot, wassersteinDistance, wassersteinLoss } from './losses/wasserstein.ts'
+export { lengthMask } from './masks.ts'
 export { methods } from './methods/methods.ts'
 export {
   BinaryMapper,
@@ -70,11 +89,15 @@ export { residualVq, type ResidualVqOptions } from './methods/residual-vq/residu
 export { gumbel, type GumbelOptions } from './methods/gumbel/gumbel.ts'
 export { ibq, type IbqOptions } from './methods/ibq/ibq.ts'
 export { nsvq, type NsvqOptions } from './methods/nsvq/nsvq.ts'
+export { optvq, type OptvqOptions } from './methods/optvq/optvq.ts'
 export { rotation, type RotationMethodOptions } from './methods/rotation/rotation.ts'
 export { sfDiveq, type SfDiveqOptions } from './methods/sf-diveq/sf-diveq.ts'
 export { simvq, type SimvqOptions } from './methods/simvq/simvq.ts'
+export { vqBridge, type VqBridgeMethodOptions } from './methods/vq-bridge/vq-bridge.ts'
 export { vq, type VqOptions } from './methods/vq/vq.ts'
 export { vqEma, type VqEmaOptions } from './methods/vq-ema/vq-ema.ts'
+export { vqStePlusPlus, type VqStePlusPlusOptions } from './methods/vq-ste-plus-plus/vq-ste-plus-plus.ts'
+export { wassersteinVq, type WassersteinVqOptions } from './methods/wasserstein-vq/wasserstein-vq.ts'
 export { cosine, euclidean, type Metric } from './metric.ts'
 export { type CodebookUsage, measureQuantizer, QuantizationMeter, type QuantizationStatistics } from './metrics.ts'
 export type { ChoiceOptions, CodebookOptions } from './options.ts'

@@ -21,12 +21,16 @@ import {
   residualFsq,
   residualLfq,
   residualSimvq,
+  optvq,
   residualVq,
   rotation,
   sfDiveq,
   simvq,
   vq,
+  vqBridge,
   vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
 } from './index.ts'
 import type { Quantizer } from './quantizer.ts'
 
@@ -49,11 +53,15 @@ const make: Record<string, (k: Key) => Quantizer> = {
   'vq/gumbel': (k) => gumbel({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/ibq': (k) => ibq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/nsvq': (k) => nsvq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/optvq': (k) => optvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/rotation': (k) => rotation({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/sf-diveq': (k) => sfDiveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/simvq': (k) => simvq({ dim: 4, codebookSize: 32, key: k }),
   'vq/vq': (k) => vq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/vq-bridge': (k) => vqBridge({ dim: 4, codebookSize: 32, width: 8, patch: 2, key: k }),
   'vq/vq-ema': (k) => vqEma({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/vq-ste-plus-plus': (k) => vqStePlusPlus({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/wasserstein-vq': (k) => wassersteinVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
 }
 
 /** What is no quantizer of single vectors with codes of their own; tried beside each. */

@@ -3,6 +3,11 @@ import * as tf from '@tensorflow/tfjs-core'
 /** Scores in a block: 2 MiB of float32, of which a backward pass holds some twenty at a time. */
 const CELLS = 2 ** 19
 
+/** The sum of tensors of one shape, one by one: WebGPU's kernel for many at once takes seven at most. */
+export function sumOf<T extends tf.Tensor>(parts: readonly T[]): T {
+  return parts.reduce((sum, part) => tf.add(sum, part))
+}
+
 /** Something of vectors `[n, d]`, codes `[K, d]` and constants, of which each has n rows. */
 export type RowFunction = (z: tf.Tensor2D, codes: tf.Tensor2D, ...constants: tf.Tensor[]) => tf.Tensor
 
@@ -38,7 +43,7 @@ export function overRows(f: RowFunction, z: tf.Tensor2D, codes: tf.Tensor2D, opt
     const parts = blocks.map((block) =>
       tf.tidy(() => f(cut(rows, block) as tf.Tensor2D, book, ...fixed.map((x) => cut(x, block)))),
     )
-    return combine === 'concat' ? tf.concat(parts) : tf.addN(parts)
+    return combine === 'concat' ? tf.concat(parts) : sumOf(parts)
   }
   const apply = tf.customGrad((...args) => {
     const save = args.pop() as unknown as tf.GradSaveFunc

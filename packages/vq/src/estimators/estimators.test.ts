@@ -1,41 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend } from '@x/core-gpu'
-import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkGeneralSte, checkRotateTo, pull } from '../golden/estimators.ts'
 import { goldenCases } from '../golden/golden.ts'
 import { type PlainEstimator, straightThrough, straightThroughWith } from './estimator.ts'
-import { rotateTo, rotationTrick } from './rotation.ts'
-
-/** `[value, gradient at z for the gradient g at the value]` */
-function pull(f: (z: tf.Tensor2D) => tf.Tensor, z: tf.Tensor2D, g: tf.Tensor): [tf.Tensor, tf.Tensor] {
-  const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => tf.sum(tf.mul(f(x as tf.Tensor2D), g)))(z)
-  value.dispose()
-  return [f(z), grad]
-}
-
-const rows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape.at(-1)!])
+import { rotationTrick } from './rotation.ts'
 
 describe.each(['cpu', 'wasm'] as const)('estimators on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
-  it.each(goldenCases('rotate-to'))('turns z onto q as the reference does: $id', async (c) => {
-    const [z, q, g] = ['z', 'q', 'g'].map((name) => goldenTensor(c.inputs[name]!))
-    const [out, gradient] = pull((x) => rotateTo(x, q!), z as tf.Tensor2D, g!)
-    await expectGolden('out', out, c.expected['out']!, c.tolerance)
-    await expectGolden('gradient', gradient, c.expected['vjp_z']!, c.tolerance)
-    // The estimator has the same gradient, but gives the code itself.
-    const [estimated, pulled] = pull((x) => rotationTrick()(x, rows(q!)), rows(z!), rows(g!))
-    expect(await estimated.data()).toEqual(await q!.data())
-    await expectGolden('estimator gradient', tf.reshape(pulled, gradient.shape), c.expected['vjp_z']!, c.tolerance)
-  })
+  it.each(goldenCases('rotate-to'))('turns z onto q as the reference does: $id', checkRotateTo)
 
-  it.each(goldenCases('general-ste'))('gives any matrix as the gradient: $id', async (c) => {
-    const [z, q, G, g] = ['z', 'q', 'G', 'g'].map((name) => goldenTensor(c.inputs[name]!))
-    const [out, gradient] = pull((x) => straightThroughWith(() => G!)(x, q as tf.Tensor2D), z as tf.Tensor2D, g!)
-    await expectGolden('out', out, c.expected['out']!, c.tolerance)
-    await expectGolden('gradient', gradient, c.expected['vjp_z']!, c.tolerance)
-  })
+  it.each(goldenCases('general-ste'))('gives any matrix as the gradient: $id', checkGeneralSte)
 
   const cloud = fc.record({
     n: fc.integer({ min: 1, max: 9 }),

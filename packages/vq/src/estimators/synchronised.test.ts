@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { FreeCodebook } from '../codebooks/free.ts'
+import { checkSynchronised } from '../golden/estimators.ts'
 import { goldenCases } from '../golden/golden.ts'
-import { codebookLoss, commitmentLoss } from '../losses/losses.ts'
 import { CodebookQuantizer } from '../quantizer.ts'
 import { straightThrough, synchronised } from './estimator.ts'
 import { rotationTrick } from './rotation.ts'
@@ -12,26 +11,10 @@ import { rotationTrick } from './rotation.ts'
 describe.each(['cpu', 'wasm'] as const)('synchronised update on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
-  it.each(goldenCases('vqstepp-sync'))('gives codes their share of the gradient, as the reference: $id', async (c) => {
-    const [z, E, g] = [goldenTensor(c.inputs['z']!), goldenTensor(c.inputs['E']!), goldenTensor(c.inputs['g']!)]
-    const beta = c.config['beta'] as number
-    const quantizer = new CodebookQuantizer({
-      codebook: new FreeCodebook(E.shape[0]!, E.shape[1]!),
-      estimate: synchronised(straightThrough, c.config['nu'] as number),
-      losses: { codebook: codebookLoss(beta), commitment: commitmentLoss(1 - beta) },
-    })
-    quantizer.load({ 'codes.weight': E })
-    const variable = tf.variable(z)
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, quantized)), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, { abs: 0, rel: 0 })
-    await expectGolden('zq', metrics['quantized']!, c.expected['zq']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.weight']!, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('vqstepp-sync'))(
+    'gives codes their share of the gradient, as the reference: $id',
+    checkSynchronised,
+  )
 
   it.each([
     ['straight-through', straightThrough],

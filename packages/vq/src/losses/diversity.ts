@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { overRows } from '../assignment/rows.ts'
+import { overRows, sumOf } from '../assignment/rows.ts'
 import { scoreOf, type ScoreName } from '../assignment/scores.ts'
 import type { LossTerm } from './losses.ts'
 
@@ -65,6 +65,6 @@ export function diversityLoss(weight = 1, options: DiversityLossOptions = {}): L
     const each = Array.from({ length: positions }, (_, p) =>
       negativeEntropy(at(z, p), codes, counts && at(counts, p), rest),
     )
-    return tf.mul(weight, tf.div(tf.addN(each), each.length))
+    return tf.mul(weight, tf.div(sumOf(each), each.length))
   }
 }

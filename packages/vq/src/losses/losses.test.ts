@@ -1,74 +1,26 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, countLeaks, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients, countLeaks } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { overRows } from '../assignment/rows.ts'
 import { distanceScore } from '../assignment/scores.ts'
-import { FreeCodebook } from '../codebooks/free.ts'
 import { goldenCases } from '../golden/golden.ts'
+import { checkDiversity, checkOrthogonalActive, checkOrthogonality } from '../golden/losses.ts'
 import { vqEma } from '../methods/vq-ema/vq-ema.ts'
 import { vq } from '../methods/vq/vq.ts'
-import { cosine, euclidean } from '../metric.ts'
 import { CodebookQuantizer } from '../quantizer.ts'
 import { crossEntropy, crossEntropyLoss } from './cross-entropy.ts'
 import { diversityLoss, negativeEntropy } from './diversity.ts'
-import { commitmentLoss } from './losses.ts'
 import { orthogonality, orthogonalLoss } from './orthogonal.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('losses on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
-  it.each(goldenCases('orthogonal-loss'))('orthogonality has the values of the reference: $id', async (c) => {
-    const E = tf.variable(goldenTensor(c.inputs['E']!)) as unknown as tf.Tensor2D & tf.Variable
-    const { loss, gradients } = valueAndGradients({ E }, () => ({ loss: orthogonality(E) }))
-    await expectGolden('loss', loss, c.expected['loss']!, c.tolerance)
-    if (c.expected['grad_E']) await expectGolden('grad_E', gradients['E']!, c.expected['grad_E'], c.tolerance)
-  })
+  it.each(goldenCases('orthogonal-loss'))('orthogonality has the values of the reference: $id', checkOrthogonality)
 
-  it.each(goldenCases('orthogonal-active'))('only the batch’s codes take part: $id', async (c) => {
-    const E = goldenTensor(c.inputs['E']!)
-    const weight = c.config['orthogonal_reg_weight'] as number
-    const quantizer = new CodebookQuantizer({
-      codebook: new FreeCodebook(E.shape[0]!, E.shape[1]!),
-      losses: {
-        commitment: commitmentLoss(c.config['commitment_weight'] as number),
-        orthogonal: orthogonalLoss(weight, { activeOnly: true }),
-      },
-    })
-    quantizer.load({ 'codes.weight': E })
-    const { gradients, metrics } = valueAndGradients(quantizer.parameters(), () => {
-      const { indices, loss, terms } = quantizer.quantize(goldenTensor(c.inputs['z']!), { training: true })
-      return { loss, metrics: { indices, loss, orthogonal: tf.div(terms['orthogonal']!, weight) } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('orthogonal', metrics['orthogonal']!, c.expected['orthogonal_reg']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.weight']!, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('orthogonal-active'))('only the batch’s codes take part: $id', checkOrthogonalActive)
 
-  it.each(goldenCases('diversity-loss'))('diversity has the values of the reference: $id', async (c) => {
-    const E = goldenTensor<tf.Rank.R2>(c.inputs['E']!)
-    const directions = c.config['use_cosine_sim'] as boolean
-    const metric = directions ? cosine : euclidean
-    const quantizer = new CodebookQuantizer({
-      codebook: new FreeCodebook(E.shape[0], E.shape[1], { metric }),
-      metric,
-      losses: {
-        diversity: diversityLoss(1, {
-          temperature: c.config['codebook_diversity_temperature'] as number,
-          score: directions ? 'dot' : 'distance',
-          average: 'batch',
-        }),
-      },
-    })
-    quantizer.load({ 'codes.weight': E })
-    const z = tf.variable(goldenTensor(c.inputs['z']!))
-    const { gradients, loss } = valueAndGradients({ z }, () => quantizer.quantize(z, { training: true }))
-    await expectGolden('loss', loss, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-  })
+  it.each(goldenCases('diversity-loss'))('diversity has the values of the reference: $id', checkDiversity)
 
   it('diversity does not depend on how vectors are arranged, unless asked to', async () => {
     const terms = async (shape: number[], average: 'all' | 'batch'): Promise<number> => {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { segmentSum } from '@x/core-gpu'
+import { sumOf } from '../assignment/rows.ts'
 import { keyFor } from '../step.ts'
 import { cosine } from '../metric.ts'
 import type { LossBatch, LossTerm } from './losses.ts'
@@ -32,7 +33,7 @@ export function orthogonality(codes: tf.Tensor2D | tf.Tensor3D, taking?: tf.Tens
       const pairs = tf.sum(tf.square(tf.matMul(kept, kept, true, false))) // |E^T E|^2, [d, d]
       return tf.sub(tf.div(pairs, tf.square(count)), tf.div(1, count))
     })
-    return tf.div(tf.addN(each), books.length)
+    return tf.div(sumOf(each), books.length)
   })
 }
 

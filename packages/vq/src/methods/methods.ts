@@ -14,6 +14,7 @@ import { lfq } from './lfq/lfq.ts'
 import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
 import { multiScaleVq } from './multi-scale-vq/multi-scale-vq.ts'
 import { nsvq } from './nsvq/nsvq.ts'
+import { optvq } from './optvq/optvq.ts'
 import { qinco } from './qinco/qinco.ts'
 import { randomProjection } from './random-projection/random-projection.ts'
 import { residualFsq } from './residual-fsq/residual-fsq.ts'
@@ -24,7 +25,10 @@ import { rotation } from './rotation/rotation.ts'
 import { sfDiveq } from './sf-diveq/sf-diveq.ts'
 import { simvq } from './simvq/simvq.ts'
 import { vq } from './vq/vq.ts'
+import { vqBridge } from './vq-bridge/vq-bridge.ts'
 import { vqEma } from './vq-ema/vq-ema.ts'
+import { vqStePlusPlus } from './vq-ste-plus-plus/vq-ste-plus-plus.ts'
+import { wassersteinVq } from './wasserstein-vq/wasserstein-vq.ts'
 
 /** Every method of this package, as described; the dashboard and the docs are made from this list. */
 export const methods: readonly MethodDescription[] = [
@@ -43,6 +47,7 @@ export const methods: readonly MethodDescription[] = [
   multiHeadVq,
   multiScaleVq,
   nsvq,
+  optvq,
   qinco,
   randomProjection,
   residualFsq,
@@ -53,5 +58,8 @@ export const methods: readonly MethodDescription[] = [
   sfDiveq,
   simvq,
   vq,
+  vqBridge,
   vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
 ]

@@ -19,6 +19,36 @@ import {
   checkResidualVq,
 } from '../golden/structures.ts'
 import {
+  checkAffine,
+  checkBridge,
+  checkDeadCodes,
+  checkEma,
+  checkKMeans,
+  checkKMeansInit,
+  checkSimvq,
+  checkSimvqOfficial,
+  checkVqGradients,
+  checkVqvaeLoss,
+} from '../golden/codebooks.ts'
+import {
+  checkDirectional,
+  checkGeneralSte,
+  checkGumbel,
+  checkIbq,
+  checkNoiseSubstitution,
+  checkRotateTo,
+  checkSpaceFilling,
+  checkSynchronised,
+} from '../golden/estimators.ts'
+import {
+  checkDiversity,
+  checkMetrics,
+  checkOptvq,
+  checkOrthogonalActive,
+  checkOrthogonality,
+  checkWasserstein,
+} from '../golden/losses.ts'
+import {
   bsq,
   cosineVq,
   diveq,
@@ -37,12 +67,16 @@ import {
   residualFsq,
   residualLfq,
   residualSimvq,
+  optvq,
   residualVq,
   rotation,
   sfDiveq,
   simvq,
   vq,
+  vqBridge,
   vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
 } from '../index.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
@@ -77,6 +111,22 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     ...quantizerConformance(nsvq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
     ...quantizerConformance(ibq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: false }),
     ...quantizerConformance(gumbel, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(vqStePlusPlus, {
+      options: (k) => ({ ...small, affine: 'running' as const, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
+    ...quantizerConformance(vqBridge, {
+      options: (k) => ({ dim: 4, codebookSize: 16, width: 8, patch: 2, depth: 1, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
+    ...quantizerConformance(wassersteinVq, { options: (k) => ({ ...small, key: k }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(optvq, {
+      options: (k) => ({ dim: 4, codebookSize: 16, key: k }),
+      badOptions: {},
+      nearest: true,
+    }),
     ...quantizerConformance(fsq, {
       options: () => ({ levels: [5, 4, 3], normalise: true }),
       badOptions: {},
@@ -142,21 +192,47 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
   it.each(checks)('$name', ({ run }) => run())
 
   const golden: Record<string, (c: GoldenCase) => Promise<void>> = {
+    'affine-param': checkAffine,
     'bsq-lfq-spherical': checkLfq,
     'bsq-official': checkBsq,
     fsp: checkFsp,
+    'dead-code': checkDeadCodes,
+    diveq: checkDirectional,
+    'diveq-official': checkDirectional,
+    'diversity-loss': checkDiversity,
     fsq: checkFsq,
     'fsq-tan': checkFsqTan,
+    'fvq-bridge': checkBridge,
+    'general-ste': checkGeneralSte,
     'grouped-residual-vq': checkGroupedResidualVq,
     hierarchical: checkHierarchical,
     ifsq: checkIfsq,
     'latent-quantize': checkLatentQuantize,
+    gumbel: checkGumbel,
+    ibq: checkIbq,
+    kmeans: checkKMeans,
+    'kmeans-init': checkKMeansInit,
     lfq: checkLfq,
+    metrics: checkMetrics,
     'multi-head': checkMultiHead,
     'random-projection': checkRandomProjection,
     'residual-fsq': checkResidualFsq,
+    nsvq: checkNoiseSubstitution,
+    optvq: checkOptvq,
+    'orthogonal-active': checkOrthogonalActive,
+    'orthogonal-loss': checkOrthogonality,
     'residual-vq': checkResidualVq,
     'residual-vq-shared': checkResidualVq,
+    'rotate-to': checkRotateTo,
+    'sf-diveq': checkSpaceFilling,
+    simvq: checkSimvq,
+    'simvq-official': checkSimvqOfficial,
+    'vq-cosine-ema': checkEma,
+    'vq-euclid-ema': checkEma,
+    'vq-gradients': checkVqGradients,
+    'vqstepp-sync': checkSynchronised,
+    'vqvae-loss': checkVqvaeLoss,
+    wasserstein: checkWasserstein,
   }
   describe.each(Object.entries(golden))('%s as the reference', (kind, compare) => {
     it.each(goldenCases(kind))('$id', compare)

@@ -3,6 +3,20 @@ import { codeMetrics, quantizerSources } from '../quantizer-task.ts'
 
 const means = [1, 0, 3]
 
+/** Methods that take nothing but a number of codes. */
+const plain = [
+  'vq',
+  'diveq',
+  'gumbel',
+  'ibq',
+  'nsvq',
+  'optvq',
+  'sf-diveq',
+  'vq-bridge',
+  'vq-ste-plus-plus',
+  'wasserstein-vq',
+]
+
 /** Codebooks alone, without an encoder: which of them reach a cloud of points that lies off the origin? */
 export const codebook: Task = defineTask({
   id: 'vq/codebook',
@@ -11,7 +25,7 @@ export const codebook: Task = defineTask({
   summary:
     'Codes learn a normal cloud in 8 dimensions with a given mean; there is no encoder to adapt, so only the codebook counts.',
   methods: {
-    vq: means.map((mean) => ({ mean, codebookSize: 256 })),
+    ...Object.fromEntries(plain.map((method) => [method, means.map((mean) => ({ mean, codebookSize: 256 }))])),
     simvq: [true, false].flatMap((bias) => means.map((mean) => ({ mean, codebookSize: 256, bias }))),
   },
   backends: ['wasm', 'tensorflow'],

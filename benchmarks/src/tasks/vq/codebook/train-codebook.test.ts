@@ -21,6 +21,17 @@ describe('vq/codebook', () => {
     expect(first.curves!.loss!.values).toHaveLength(100)
   })
 
+  it.each(['diveq', 'ibq', 'optvq'])('trains the codes of %s', async (method) => {
+    const { curves } = await train(method, { mean: 1 })
+    const { values } = curves!.loss!
+    expect(values.slice(-5).every(Number.isFinite)).toBe(true)
+    expect(values.at(-1)!).toBeLessThan(values[0]!)
+  })
+
+  it('refuses a method it does not know', async () => {
+    await expect(train('none', { mean: 0 })).rejects.toThrow(/^method: unknown "none"/)
+  })
+
   it('tells codebooks that reach an off-centre cloud from those that do not', async () => {
     const usage = async (bias: boolean): Promise<number> => (await train('simvq', { mean: 1, bias })).metrics.usage![0]!
     expect(await usage(true)).toBeGreaterThan(await usage(false))

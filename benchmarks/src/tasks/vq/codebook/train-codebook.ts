@@ -1,6 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { AdamW, type Key, key, train } from '@x/core-gpu'
-import { measureQuantizer, type Quantizer, simvq, vq } from '@x/vq'
+import {
+  diveq,
+  gumbel,
+  ibq,
+  measureQuantizer,
+  nsvq,
+  optvq,
+  type Quantizer,
+  sfDiveq,
+  simvq,
+  vq,
+  vqBridge,
+  vqStePlusPlus,
+  wassersteinVq,
+} from '@x/vq'
 import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { openBackend } from '../../../open-backend.ts'
 import type { RunSpec } from '../../../result.ts'
@@ -11,9 +25,32 @@ const heldOutPoints = 32_768
 const batchSize = 256
 const learningRate = 1e-2
 
+type Options = { readonly dim: number; readonly codebookSize: number; readonly key: Key }
+
+const makers: Record<string, (options: Options, params: RunSpec['params']) => Quantizer> = {
+  diveq,
+  gumbel,
+  ibq,
+  nsvq,
+  optvq,
+  'sf-diveq': sfDiveq,
+  simvq: (options, params) => simvq({ ...options, bias: params.bias === true }),
+  vq,
+  'vq-bridge': vqBridge,
+  'vq-ste-plus-plus': vqStePlusPlus,
+  'wasserstein-vq': wassersteinVq,
+}
+
 function makeCodebook({ method, params }: RunSpec, key: Key): Quantizer {
-  const options = { dim, codebookSize: Number(params.codebookSize), key }
-  return method === 'simvq' ? simvq({ ...options, bias: params.bias === true }) : vq(options)
+  const make = makers[method]
+  if (make === undefined) throw new RangeError(`method: unknown "${method}"; known: ${Object.keys(makers).join(', ')}`)
+  return make({ dim, codebookSize: Number(params.codebookSize), key }, params)
+}
+
+/** What codes learn from: the quantizer's own losses, or, where it has none, its error. */
+function objective(quantizer: Quantizer, z: tf.Tensor, key: Key): tf.Scalar {
+  const { quantized, loss, terms } = quantizer.quantize(z, { training: true, key })
+  return Object.keys(terms).length > 0 ? loss : tf.mean(tf.squaredDifference(quantized, z))
 }
 
 /** Trains a codebook on points and measures it on fresh ones. */
@@ -33,7 +70,7 @@ export async function trainCodebook({ run, signal, progress }: TaskContext): Pro
     progress: 'silent',
     signal,
     data: ({ key }) => tf.tidy(() => tf.gather(points, key.integers<tf.Rank.R1>([batchSize], { high: trainPoints }))),
-    loss: (z, { key }) => quantizer.quantize(z, { training: true, key }).loss,
+    loss: (z, { key }) => objective(quantizer, z, key),
     onStep: ({ step, loss }) => {
       losses.push(loss)
       progress((step + 1) / steps, `loss ${loss.toFixed(4)}`)

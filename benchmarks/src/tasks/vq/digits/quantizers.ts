@@ -1,5 +1,22 @@
 import type { Key } from '@x/core-gpu'
-import { fsq, type Quantizer, rotation, simvq, vq, vqEma } from '@x/vq'
+import {
+  cosineVq,
+  diveq,
+  fsq,
+  gumbel,
+  ibq,
+  nsvq,
+  optvq,
+  type Quantizer,
+  rotation,
+  sfDiveq,
+  simvq,
+  vq,
+  vqBridge,
+  vqEma,
+  vqStePlusPlus,
+  wassersteinVq,
+} from '@x/vq'
 import type { RunSpec } from '../../../result.ts'
 
 const dim = 8
@@ -17,6 +34,16 @@ const makers: Record<string, (params: RunSpec['params'], key: Key) => Quantizer>
     }),
   rotation: (params, key) => rotation({ dim, codebookSize: Number(params.codebookSize), key }),
   simvq: (params, key) => simvq({ dim, codebookSize: Number(params.codebookSize), key }),
+  'cosine-vq': (params, key) => cosineVq({ dim, codebookSize: Number(params.codebookSize), key }),
+  diveq: (params, key) => diveq({ dim, codebookSize: Number(params.codebookSize), key }),
+  gumbel: (params, key) => gumbel({ dim, codebookSize: Number(params.codebookSize), key }),
+  ibq: (params, key) => ibq({ dim, codebookSize: Number(params.codebookSize), key }),
+  nsvq: (params, key) => nsvq({ dim, codebookSize: Number(params.codebookSize), key }),
+  optvq: (params, key) => optvq({ dim, codebookSize: Number(params.codebookSize), key }),
+  'sf-diveq': (params, key) => sfDiveq({ dim, codebookSize: Number(params.codebookSize), key }),
+  'vq-bridge': (params, key) => vqBridge({ dim, codebookSize: Number(params.codebookSize), key }),
+  'vq-ste-plus-plus': (params, key) => vqStePlusPlus({ dim, codebookSize: Number(params.codebookSize), key }),
+  'wasserstein-vq': (params, key) => wassersteinVq({ dim, codebookSize: Number(params.codebookSize), key }),
   fsq: (params) => fsq({ levels: params.levels as number[], normalise: params.input === 'normalised' }),
 }
 

@@ -1,15 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { key, lookup, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { key, useBackend, valueAndGradients } from '@x/core-gpu'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { nearest } from '../../assignment/nearest.ts'
 import { directional } from '../../estimators/directional.ts'
-import { expectGoldenPull, goldenCases } from '../../golden/golden.ts'
+import { checkDirectional } from '../../golden/estimators.ts'
+import { goldenCases } from '../../golden/golden.ts'
 import { RareCodes } from '../../revival/rare-codes.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { diveq } from './diveq.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('diveq on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -23,15 +21,7 @@ describe.each(['cpu', 'wasm'] as const)('diveq on %s', (backend) => {
 
   it.each([...goldenCases('diveq'), ...goldenCases('diveq-official')])(
     'has the values and gradients of the reference: $id',
-    async (c) => {
-      // The authors' code takes what it calls the variance for the standard deviation.
-      const variance = c.config['noise_variance'] as number | undefined
-      const deviation = variance === undefined ? (c.config['noise_var'] as number) : Math.sqrt(variance)
-      const noise = tf.mul(goldenTensor<tf.Rank.R2>(c.inputs['noise']!), deviation) as tf.Tensor2D
-      const indices = nearest(goldenTensor(c.inputs['z']!), goldenTensor(c.inputs['E']!))
-      await expectGolden('indices', indices, c.expected['indices']!, exact)
-      await expectGoldenPull(c, (z, E) => directional(z, lookup(E, indices) as tf.Tensor2D, noise))
-    },
+    checkDirectional,
   )
 
   it('has the finite differences of the shift’s length as gradients, its direction held', async () => {

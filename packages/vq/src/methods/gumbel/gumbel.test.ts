@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { sampleCodes } from '../../assignment/sampled.ts'
 import { distanceScore } from '../../assignment/scores.ts'
-import { softOneHot, throughIndex } from '../../estimators/soft-index.ts'
+import { throughIndex } from '../../estimators/soft-index.ts'
+import { checkGumbel } from '../../golden/estimators.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { choiceEntropy } from '../../losses/entropy.ts'
 import { quantizerConformance } from '../../testing/index.ts'
@@ -27,23 +27,7 @@ describe.each(['cpu', 'wasm'] as const)('gumbel on %s', (backend) => {
   })
   it.each(checks)('$name', ({ run }) => run())
 
-  it.each(goldenCases('gumbel'))('draws and differentiates as the reference: $id', async (c) => {
-    const flat = (name: string): tf.Tensor2D => {
-      const x = goldenTensor(c.inputs[name]!)
-      return tf.reshape<tf.Rank.R2>(x, [-1, x.shape.at(-1)!])
-    }
-    const [z, E, noise, g] = ['z', 'E', 'noise', 'g'].map(flat) as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]
-    const temperature = c.config['temperature'] as number
-    const logits = distanceScore(z, E)
-    const like = (x: tf.Tensor, name: string): tf.Tensor => tf.reshape(x, [...c.expected[name]!.shape])
-    await expectGolden('logits', like(logits, 'logits'), c.expected['logits']!, c.tolerance)
-    const indices = sampleCodes(z, E, noise, { temperature })
-    await expectGolden('indices', like(indices, 'indices'), c.expected['indices']!, { abs: 0, rel: 0 })
-    const gradient = tf.grad((x: tf.Tensor) => tf.sum(tf.mul(g, softOneHot(x as tf.Tensor2D, indices, temperature))))(
-      logits,
-    )
-    await expectGolden('grad_logits', like(gradient, 'grad_logits'), c.expected['grad_logits']!, c.tolerance)
-  })
+  it.each(goldenCases('gumbel'))('draws and differentiates as the reference: $id', checkGumbel)
 
   it('has the finite differences of the soft choice as gradient, through distances too', async () => {
     const [z, codes] = [key(1).normal<tf.Rank.R2>([6, 3]), key(2).normal<tf.Rank.R2>([5, 3])]

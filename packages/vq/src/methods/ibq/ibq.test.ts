@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { throughIndex } from '../../estimators/soft-index.ts'
+import { checkIbq } from '../../golden/estimators.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { ibq } from './ibq.ts'
@@ -23,26 +24,7 @@ describe.each(['cpu', 'wasm'] as const)('ibq on %s', (backend) => {
   })
   it.each(checks)('$name', ({ run }) => run())
 
-  it.each(goldenCases('ibq'))('has the values and gradients of the reference: $id', async (c) => {
-    const rows = goldenTensor<tf.Rank.R2>(c.inputs['z_rows']!)
-    const [E, g] = [goldenTensor(c.inputs['E']!), goldenTensor(c.inputs['g']!)]
-    const [size, dim] = E.shape as [number, number]
-    const [samples, , height, width] = g.shape as [number, number, number, number]
-    const toFirst = (x: tf.Tensor): tf.Tensor =>
-      tf.transpose(tf.reshape(x, [samples, height, width, dim]), [0, 3, 1, 2])
-    const quantizer = ibq({ dim, codebookSize: size, codebookWeight: c.config['beta'] as number })
-    quantizer.load({ 'codes.weight': E })
-    const z = tf.variable(rows)
-    const { gradients, metrics } = valueAndGradients({ z, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(z, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, toFirst(quantized))), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, { abs: 0, rel: 0 })
-    await expectGolden('quantized', toFirst(metrics['quantized']!), c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', toFirst(gradients['z']!), c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.weight']!, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('ibq'))('has the values and gradients of the reference: $id', checkIbq)
 
   it('has the finite differences of the soft choice as gradient of the vectors', async () => {
     const [z, codes] = [key(1).normal<tf.Rank.R2>([6, 3]), key(2).normal<tf.Rank.R2>([5, 3])]

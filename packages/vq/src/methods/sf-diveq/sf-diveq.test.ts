@@ -1,10 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { nearest } from '../../assignment/nearest.ts'
-import { ditheredCodes, spaceFilling } from '../../estimators/space-filling.ts'
-import { expectGoldenPull, goldenCases } from '../../golden/golden.ts'
+import { checkSpaceFilling } from '../../golden/estimators.ts'
+import { goldenCases } from '../../golden/golden.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { sfDiveq } from './sf-diveq.ts'
 
@@ -18,15 +16,7 @@ describe.each(['cpu', 'wasm'] as const)('sf-diveq on %s', (backend) => {
   })
   it.each(checks)('$name', ({ run }) => run())
 
-  it.each(goldenCases('sf-diveq'))('has the values and gradients of the reference: $id', async (c) => {
-    const dither = goldenTensor<tf.Rank.R2>(c.inputs['dither']!)
-    const noise = ['noise1', 'noise2'].map((name) =>
-      tf.mul(goldenTensor<tf.Rank.R2>(c.inputs[name]!), c.config['noise_sd'] as number),
-    ) as [tf.Tensor2D, tf.Tensor2D]
-    const segments = nearest(goldenTensor(c.inputs['z']!), ditheredCodes(goldenTensor(c.inputs['E']!), dither))
-    await expectGolden('indices', segments, c.expected['indices']!, { abs: 0, rel: 0 })
-    await expectGoldenPull(c, (z, E) => spaceFilling(z, E, segments, dither, noise))
-  })
+  it.each(goldenCases('sf-diveq'))('has the values and gradients of the reference: $id', checkSpaceFilling)
 
   it('gives points on the curve in training, without noise', async () => {
     const quantizer = sfDiveq({ dim: 2, codebookSize: 5, noise: 0, init: (shape, at) => at.normal(shape) })

@@ -1,13 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, Linear, Sequential, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { rotationTrick } from '../../estimators/rotation.ts'
+import { checkSimvq, checkSimvqOfficial } from '../../golden/codebooks.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { simvq, type SimvqOptions } from './simvq.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('simvq on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -36,75 +35,9 @@ describe.each(['cpu', 'wasm'] as const)('simvq on %s', (backend) => {
     it.each(checks)('$name', ({ run }) => run())
   })
 
-  it.each(goldenCases('simvq'))('has the values and gradients of the reference: $id', async (c) => {
-    const [z, g] = [goldenTensor(c.inputs['z']!), goldenTensor(c.inputs['g']!)]
-    const diagonal = (c.config['transform'] as string).startsWith('diagonal')
-    const weight = c.config['commitment_weight'] as number
-    const quantizer = simvq({
-      dim: c.config['dim'] as number,
-      codebookSize: c.config['codebook_size'] as number,
-      codeDim: c.config['frozen_codebook_dim'] as number,
-      transform: diagonal ? 'diagonal' : 'linear',
-      bias: c.config['bias'] as boolean,
-      trainableCodes: c.config['train_codebook'] as boolean,
-      codebookWeight: weight,
-      commitment: weight * (c.config['input_to_quantize_commit_loss_weight'] as number),
-      ...(c.config['rotation_trick'] ? { estimator: rotationTrick() } : {}),
-    })
-    const map = diagonal ? 'codes.transform.scale' : 'codes.transform.weight'
-    quantizer.load({
-      'codes.basis': goldenTensor(c.inputs['C']!),
-      [map]: goldenTensor(c.inputs['W']!),
-      ...(c.inputs['bias'] ? { 'codes.transform.bias': goldenTensor(c.inputs['bias']) } : {}),
-    })
-    await expectGolden('codebook', quantizer.codebook(), c.expected['effective_codebook']!, c.tolerance)
-    const variable = tf.variable(z)
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, quantized)), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_W', gradients[map]!, c.expected['grad_W']!, c.tolerance)
-    if (c.expected['grad_bias'])
-      await expectGolden('grad_bias', gradients['codes.transform.bias']!, c.expected['grad_bias'], c.tolerance)
-    if (c.expected['grad_C']) await expectGolden('grad_C', gradients['codes.basis']!, c.expected['grad_C'], c.tolerance)
-    else expect(gradients).not.toHaveProperty('codes.basis')
-    await expectGolden('decoded', quantizer.decode(metrics['indices']!), c.expected['codes_of_indices']!, c.tolerance)
-    // The recorded step is one of the map alone.
-    for (const [name, parameter] of Object.entries(quantizer.parameters()))
-      if (name !== 'codes.basis') parameter.assign(tf.sub(parameter, tf.mul(0.1, gradients[name]!)))
-    const after = c.expected['effective_codebook_after_sgd_0.1']!
-    await expectGolden('codebook after a step', quantizer.codebook(), after, c.tolerance)
-  })
+  it.each(goldenCases('simvq'))('has the values and gradients of the reference: $id', checkSimvq)
 
-  it.each(goldenCases('simvq-official'))('agrees with the authors in either form of the loss: $id', async (c) => {
-    const [z, g] = [goldenTensor(c.inputs['z_rows']!), goldenTensor(c.inputs['g']!)]
-    const C = goldenTensor<tf.Rank.R2>(c.inputs['C']!)
-    const [size, dim] = C.shape
-    const beta = c.config['beta'] as number
-    const weights = c.config['legacy'] ? { commitment: 1, codebookWeight: beta } : { commitment: beta }
-    const quantizer = simvq({ dim, codebookSize: size, ...weights })
-    quantizer.load({
-      'codes.basis': C,
-      'codes.transform.weight': goldenTensor(c.inputs['W']!),
-      'codes.transform.bias': goldenTensor(c.inputs['bias']!),
-    })
-    const lastToFirst = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [1, 3, 4, dim]), [0, 3, 1, 2])
-    const variable = tf.variable(tf.reshape(z, [1, 3, 4, dim]))
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, lastToFirst(quantized))), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', lastToFirst(metrics['quantized']!), c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', lastToFirst(gradients['z']!), c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_W', gradients['codes.transform.weight']!, c.expected['grad_W']!, c.tolerance)
-    await expectGolden('grad_bias', gradients['codes.transform.bias']!, c.expected['grad_bias']!, c.tolerance)
-  })
+  it.each(goldenCases('simvq-official'))('agrees with the authors in either form of the loss: $id', checkSimvqOfficial)
 
   it('has the finite differences of its codebook term as gradients of the map', async () => {
     const quantizer = simvq({ dim: 3, codebookSize: 6, commitment: 0, key: key(4) })

@@ -1,13 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { checkGradients } from '@x/core-gpu/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { FreeCodebook } from '../../codebooks/free.ts'
-import { estimator, straightThrough } from '../../estimators/estimator.ts'
-import { rotationTrick } from '../../estimators/rotation.ts'
+import { checkVqGradients, checkVqvaeLoss } from '../../golden/codebooks.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { codebookLoss, commitmentLoss } from '../../losses/losses.ts'
-import { CodebookQuantizer, type Quantization } from '../../quantizer.ts'
+import { type Quantization } from '../../quantizer.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { vq } from './vq.ts'
 
@@ -31,52 +29,9 @@ describe.each(['cpu', 'wasm'] as const)('vq on %s', (backend) => {
   it.each(checks)('$name', ({ run }) => run())
 
   // The peer's loss is one mse with gradient to both sides: half the sum of our two terms at equal weight.
-  it.each(goldenCases('vq-gradients'))('has the values and gradients of the reference: $id', async (c) => {
-    const weight = c.config['commitment_weight'] as number
-    const sync = 1 + (c.config['sync_update_v'] as number)
-    const through = c.config['rotation_trick'] ? rotationTrick() : straightThrough
-    const [z, E, g] = [goldenTensor(c.inputs['z']!), goldenTensor(c.inputs['E']!), goldenTensor(c.inputs['g']!)]
-    const codebook = new FreeCodebook(E.shape[0]!, E.shape[1]!)
-    const quantizer = new CodebookQuantizer({
-      codebook,
-      // Its synchronised update multiplies the encoder's gradient by 1 + v: the general estimator for G' = (1 + v) G.
-      estimate: (x, q) => through(estimator((dy) => tf.mul(dy, sync))(x, x), q),
-      losses: { codebook: codebookLoss(weight), commitment: commitmentLoss(weight) },
-    })
-    quantizer.load({ 'codes.weight': E })
-    const variable = tf.variable(z)
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, quantized)), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, { abs: 0, rel: 0 })
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', tf.div(metrics['loss']!, 2), c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    const gradient = gradients['codes.weight'] ?? tf.zerosLike(E)
-    await expectGolden('grad_E', gradient, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('vq-gradients'))('has the values and gradients of the reference: $id', checkVqGradients)
 
-  it.each(goldenCases('vqvae-loss'))('puts beta on the right term: $id', async (c) => {
-    const beta = c.config['beta'] as number
-    const [z, E, g] = [goldenTensor(c.inputs['z_rows']!), goldenTensor(c.inputs['E']!), goldenTensor(c.inputs['g']!)]
-    const [size, dim] = E.shape as [number, number]
-    // The widely copied "legacy" form has beta on the codebook's term.
-    const weights = c.config['legacy'] ? { commitment: 1, codebookWeight: beta } : { commitment: beta }
-    const quantizer = vq({ dim, codebookSize: size, ...weights })
-    quantizer.load({ 'codes.weight': E })
-    const lastToFirst = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [1, 3, 4, dim]), [0, 3, 1, 2])
-    const variable = tf.variable(tf.reshape(z, [1, 3, 4, dim]))
-    const { gradients, metrics } = valueAndGradients({ z: variable, ...quantizer.parameters() }, () => {
-      const { quantized, indices, loss } = quantizer.quantize(variable, { training: true })
-      return { loss: tf.add(tf.sum(tf.mul(g, lastToFirst(quantized))), loss), metrics: { quantized, indices, loss } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, { abs: 0, rel: 0 })
-    await expectGolden('quantized', lastToFirst(metrics['quantized']!), c.expected['quantized']!, c.tolerance)
-    await expectGolden('loss', metrics['loss']!, c.expected['loss']!, c.tolerance)
-    await expectGolden('grad_z', lastToFirst(gradients['z']!), c.expected['grad_z']!, c.tolerance)
-    await expectGolden('grad_E', gradients['codes.weight']!, c.expected['grad_E']!, c.tolerance)
-  })
+  it.each(goldenCases('vqvae-loss'))('puts beta on the right term: $id', checkVqvaeLoss)
 
   it('has the finite differences of its two terms as gradients', async () => {
     const quantizer = vq({ dim: 3, codebookSize: 5, init: (shape, at) => at.normal(shape) })
