@@ -55,14 +55,33 @@ export { orthogonality, orthogonalLoss, type OrthogonalOptions } from './losses/
 export { squareRoot, wassersteinDistance, wassersteinLoss } from './losses/wasserstein.ts'
 export { lengthMask } from './masks.ts'
 export { methods } from './methods/methods.ts'
+export {
+  BinaryMapper,
+  binaryMapper,
+  type BinaryMapperOptions,
+  type MapOptions,
+  type Mapping,
+} from './methods/binary-mapper/binary-mapper.ts'
 export { bsq, type BsqOptions } from './methods/bsq/bsq.ts'
 export { cosineVq, type CosineVqOptions } from './methods/cosine-vq/cosine-vq.ts'
 export { diveq, type DiveqOptions } from './methods/diveq/diveq.ts'
+export { fsp, type FspOptions } from './methods/fsp/fsp.ts'
 export { fsq, type FsqOptions } from './methods/fsq/fsq.ts'
 export { groupedResidualVq, type GroupedResidualVqOptions } from './methods/grouped-residual-vq/grouped-residual-vq.ts'
 export { ifsq, type IfsqOptions } from './methods/ifsq/ifsq.ts'
+export {
+  latentQuantization,
+  type LatentQuantizationOptions,
+} from './methods/latent-quantization/latent-quantization.ts'
 export { lfq, type LfqOptions } from './methods/lfq/lfq.ts'
 export { multiHeadVq, type MultiHeadVqOptions } from './methods/multi-head-vq/multi-head-vq.ts'
+export { multiScaleVq, type MultiScaleVqOptions } from './methods/multi-scale-vq/multi-scale-vq.ts'
+export { qinco, type QincoOptions } from './methods/qinco/qinco.ts'
+export {
+  RandomProjection,
+  randomProjection,
+  type RandomProjectionOptions,
+} from './methods/random-projection/random-projection.ts'
 export { residualFsq, type ResidualFsqOptions } from './methods/residual-fsq/residual-fsq.ts'
 export { residualLfq, type ResidualLfqOptions } from './methods/residual-lfq/residual-lfq.ts'
 export { residualSimvq, type ResidualSimvqOptions } from './methods/residual-simvq/residual-simvq.ts'
@@ -95,7 +114,9 @@ export { OnlineClusters, type OnlineClustersOptions } from './revival/online-clu
 export { RareCodes, type RareCodesOptions } from './revival/rare-codes.ts'
 export { type Bound, boundGrid, type BoundName, makeBound, sigmoidBound, type Squash } from './scalar/bounds.ts'
 export { binaryGrid, type BinaryGridOptions } from './scalar/binary.ts'
+export { type Distribution, type DistributionName, distributions } from './scalar/distributions.ts'
 export { bitEntropies, type BitEntropies } from './scalar/entropy.ts'
+export { momentLoss, type MomentWeights } from './scalar/moments.ts'
 export {
   type Grid,
   type GridContext,
@@ -106,7 +127,9 @@ export {
 } from './scalar/scalar-quantizer.ts'
 export type { Step } from './step.ts'
 export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
+export { type ImplicitOptions, ImplicitResidualQuantizer } from './structures/implicit.ts'
 export { SharedHeads } from './structures/multi-head.ts'
+export { type MultiScaleOptions, MultiScaleQuantizer } from './structures/multi-scale.ts'
 export type { LayersOptions, PartOptions } from './structures/options.ts'
 export { type BeamOptions, type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'
 export { ScaledQuantizer } from './structures/scaled.ts'

@@ -7,11 +7,13 @@ import {
   bsq,
   cosineVq,
   diveq,
+  fsp,
   fsq,
   groupedResidualVq,
   gumbel,
   ibq,
   ifsq,
+  latentQuantization,
   lfq,
   methods,
   multiHeadVq,
@@ -36,12 +38,14 @@ const make: Record<string, (k: Key) => Quantizer> = {
   'vq/bsq': () => bsq({ bits: 5 }),
   'vq/cosine-vq': (k) => cosineVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/diveq': (k) => diveq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
+  'vq/fsp': () => fsp({ levels: [5, 5, 3] }),
   'vq/fsq': () => fsq({ levels: [5, 5, 4, 3] }),
   'vq/grouped-residual-vq': (k) =>
     groupedResidualVq({ dim: 4, groups: 2, layers: 2, codebookSize: 32, init: normalCodes, key: k }),
   'vq/gumbel': (k) => gumbel({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/ibq': (k) => ibq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
   'vq/ifsq': () => ifsq({ levels: [5, 5, 3] }),
+  'vq/latent-quantization': () => latentQuantization({ levels: [5, 5, 3] }),
   'vq/lfq': () => lfq({ bits: 5 }),
   'vq/multi-head-vq': (k) => multiHeadVq({ dim: 4, heads: 2, codebookSize: 32, init: normalCodes, key: k }),
   'vq/nsvq': (k) => nsvq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
@@ -60,8 +64,11 @@ const make: Record<string, (k: Key) => Quantizer> = {
   'vq/wasserstein-vq': (k) => wassersteinVq({ dim: 4, codebookSize: 32, init: normalCodes, key: k }),
 }
 
+/** What is no quantizer of single vectors with codes of their own; tried beside each. */
+const elsewhere = ['vq/binary-mapper', 'vq/multi-scale-vq', 'vq/qinco', 'vq/random-projection']
+
 it('every method is listed once, and tried here', () => {
-  expect(methods.map((method) => method.id).sort()).toEqual(Object.keys(make).sort())
+  expect(methods.map((method) => method.id).sort()).toEqual([...Object.keys(make), ...elsewhere].sort())
 })
 
 describe.each(['cpu', 'wasm'] as const)('quantizers on %s', (backend) => {

@@ -8,7 +8,7 @@ const sampleArguments: Readonly<Record<string, unknown>> = {
   groups: 2,
   heads: 4,
   layers: 4,
-  levels: [8, 5, 5, 5],
+  levels: [7, 5, 5, 5, 5],
   scales: [1, 2, 4, 8],
 }
 
@@ -26,12 +26,25 @@ export function argumentsOf(method: Pick<Method, 'id' | 'options'>): Readonly<Re
 /** How a method is made and used, as a reader would type it. */
 export function usageCode(method: Method): string {
   const made = Object.entries(argumentsOf(method)).map(([name, value]) => `${name}: ${show(value)}`)
-  return `import { ${method.exportName} } from '${method.package}'
+  const imports = uses[method.id]?.includes('key(') ? `${method.exportName}, key` : method.exportName
+  return `import { ${imports} } from '${method.package}'
 
 const quantizer = ${method.exportName}({ ${made.join(', ')} })
-// z [..., d] from the encoder; quantized, of the same shape, for the decoder
-const { quantized, indices, loss } = quantizer.quantize(z, { training: true })
+${uses[method.id] ?? usual}
 `
+}
+
+const usual = `// z [..., d] from the encoder; quantized, of the same shape, for the decoder
+const { quantized, indices, loss } = quantizer.quantize(z, { training: true })`
+
+/** How what is no quantizer of vectors is used. */
+const uses: Readonly<Record<string, string>> = {
+  'vq/binary-mapper': `// logits [..., bits] from the encoder; oneHot [..., 2^bits] for the decoder
+const { oneHot, indices, loss } = quantizer.map(logits, { training: true, key: key(0) })`,
+  'vq/multi-scale-vq': `// z [..., height, width, d] from the encoder; quantized, of the same shape, for the decoder
+const { quantized, indices, loss } = quantizer.quantize(z, { training: true })`,
+  'vq/random-projection': `// z [..., d], what is to be masked; labels int32 [...], what the model shall predict
+const labels = quantizer.label(z)`,
 }
 
 /** The options that may be left out, with what they then are. */

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { valueAndGradients } from '@x/core-gpu'
-import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
+import { expectGolden, goldenTensor, goldenValues } from '@x/core-gpu/testing'
 import { rotationTrick } from '../estimators/rotation.ts'
 import { groupedResidualVq } from '../methods/grouped-residual-vq/grouped-residual-vq.ts'
 import { multiHeadVq } from '../methods/multi-head-vq/multi-head-vq.ts'
+import { multiScaleVq } from '../methods/multi-scale-vq/multi-scale-vq.ts'
+import { randomProjection } from '../methods/random-projection/random-projection.ts'
 import { residualVq } from '../methods/residual-vq/residual-vq.ts'
 import { cosine, euclidean } from '../metric.ts'
 import type { Quantizer } from '../quantizer.ts'
@@ -140,4 +142,48 @@ export async function checkMultiHead(c: GoldenCase): Promise<void> {
   const after = quantizer.quantize(z)
   await expectGolden('quantized after', after.quantized, c.expected['eval_quantized']!, c.tolerance)
   await expectGolden('decoded', quantizer.decode(stepped.indices), c.expected['codes_of_indices']!, c.tolerance)
+}
+
+/** Scales of one codebook; the reference has channels first and kernels the other way round. */
+export async function checkHierarchical(c: GoldenCase): Promise<void> {
+  const scales = c.config['scales'] as number[]
+  const x = permuted(c.inputs['x']!, [0, 2, 3, 1]) // [B, H, W, d]
+  const smoothing = c.config['quant_resi'] as number
+  const quantizer = multiScaleVq({
+    dim: c.config['dim'] as number,
+    codebookSize: c.config['codebook_size'] as number,
+    scales,
+    size: [x.shape[1]!, x.shape[2]!],
+    smoothing,
+    commitment: c.config['commitment_weight'] as number,
+  })
+  startAt(quantizer, { 'inner.codes': goldenTensor<tf.Rank.R2>(c.inputs['E']!) })
+  if (smoothing > 0)
+    quantizer.load({
+      ...quantizer.state(),
+      'smooth.0.weight': goldenTensor(permuted(c.inputs['conv_weight']!, [2, 3, 1, 0])),
+      'smooth.0.bias': goldenTensor(c.inputs['conv_bias']!),
+    })
+  const { quantized, indices, loss } = quantizer.quantize(goldenTensor(x), { training: true, freeze: true })
+  const wanted = scales.flatMap((side) => Array.from(goldenValues(c.expected[`indices_${side}`]!)))
+  await expectGolden('indices', indices, { shape: [x.shape[0]!, wanted.length], values: wanted }, exact)
+  const image = permuted(c.expected['reconstruction']!, [0, 2, 3, 1])
+  await expectGolden('reconstruction', quantized, image, c.tolerance)
+  await expectGolden('loss', loss, c.expected['train_commit_loss']!, c.tolerance)
+  await expectGolden('decoded', quantizer.decode(indices), image, c.tolerance)
+}
+
+/** Labels from given projections and codes. */
+export async function checkRandomProjection(c: GoldenCase): Promise<void> {
+  const labeller = randomProjection({
+    dim: c.config['dim'] as number,
+    codebookSize: c.config['codebook_size'] as number,
+    codeDim: c.config['codebook_dim'] as number,
+    codebooks: c.config['num_codebooks'] as number,
+    normalise: c.config['norm'] as boolean,
+  })
+  labeller.load({ projection: goldenTensor(c.inputs['projection']!), codes: goldenTensor(c.inputs['E']!) })
+  const x = goldenTensor(c.inputs['x']!)
+  await expectGolden('projected', labeller.project(x), c.expected['projected']!, c.tolerance)
+  await expectGolden('labels', labeller.label(x), c.expected['indices']!, exact)
 }

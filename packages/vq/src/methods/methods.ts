@@ -1,16 +1,22 @@
 import type { MethodDescription } from '@x/core-gpu'
+import { binaryMapper } from './binary-mapper/binary-mapper.ts'
 import { bsq } from './bsq/bsq.ts'
 import { cosineVq } from './cosine-vq/cosine-vq.ts'
 import { diveq } from './diveq/diveq.ts'
+import { fsp } from './fsp/fsp.ts'
 import { fsq } from './fsq/fsq.ts'
 import { groupedResidualVq } from './grouped-residual-vq/grouped-residual-vq.ts'
 import { gumbel } from './gumbel/gumbel.ts'
 import { ibq } from './ibq/ibq.ts'
 import { ifsq } from './ifsq/ifsq.ts'
+import { latentQuantization } from './latent-quantization/latent-quantization.ts'
 import { lfq } from './lfq/lfq.ts'
 import { multiHeadVq } from './multi-head-vq/multi-head-vq.ts'
+import { multiScaleVq } from './multi-scale-vq/multi-scale-vq.ts'
 import { nsvq } from './nsvq/nsvq.ts'
 import { optvq } from './optvq/optvq.ts'
+import { qinco } from './qinco/qinco.ts'
+import { randomProjection } from './random-projection/random-projection.ts'
 import { residualFsq } from './residual-fsq/residual-fsq.ts'
 import { residualLfq } from './residual-lfq/residual-lfq.ts'
 import { residualSimvq } from './residual-simvq/residual-simvq.ts'
@@ -43,12 +49,18 @@ export const methods: readonly MethodDescription[] = [
   wassersteinVq,
   fsq,
   ifsq,
+  fsp,
   lfq,
   bsq,
+  latentQuantization,
+  binaryMapper,
+  randomProjection,
   residualVq,
   residualSimvq,
   residualFsq,
   residualLfq,
   groupedResidualVq,
   multiHeadVq,
+  multiScaleVq,
+  qinco,
 ]

@@ -2,6 +2,23 @@ import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
 import { normalCodes } from '../codebooks/codebook.ts'
 import {
+  checkFsp,
+  checkFsq,
+  checkFsqTan,
+  checkIfsq,
+  checkLatentQuantize,
+  checkResidualFsq,
+} from '../golden/finite-scalar.ts'
+import { type GoldenCase, goldenCases } from '../golden/golden.ts'
+import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
+import {
+  checkGroupedResidualVq,
+  checkHierarchical,
+  checkMultiHead,
+  checkRandomProjection,
+  checkResidualVq,
+} from '../golden/structures.ts'
+import {
   checkAffine,
   checkBridge,
   checkDeadCodes,
@@ -23,9 +40,6 @@ import {
   checkSpaceFilling,
   checkSynchronised,
 } from '../golden/estimators.ts'
-import { checkFsq, checkFsqTan, checkIfsq, checkResidualFsq } from '../golden/finite-scalar.ts'
-import { type GoldenCase, goldenCases } from '../golden/golden.ts'
-import { checkBsq, checkLfq } from '../golden/lookup-free.ts'
 import {
   checkDiversity,
   checkMetrics,
@@ -34,23 +48,26 @@ import {
   checkOrthogonality,
   checkWasserstein,
 } from '../golden/losses.ts'
-import { checkGroupedResidualVq, checkMultiHead, checkResidualVq } from '../golden/structures.ts'
 import {
   bsq,
   cosineVq,
   diveq,
+  fsp,
   fsq,
   groupedResidualVq,
   gumbel,
   ibq,
   ifsq,
+  latentQuantization,
   lfq,
   multiHeadVq,
+  multiScaleVq,
   nsvq,
-  optvq,
+  qinco,
   residualFsq,
   residualLfq,
   residualSimvq,
+  optvq,
   residualVq,
   rotation,
   sfDiveq,
@@ -120,6 +137,25 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       badOptions: {},
       nearest: false,
     }),
+    ...quantizerConformance(fsp, { options: () => ({ levels: [5, 3] }), badOptions: {}, nearest: false }),
+    ...quantizerConformance(latentQuantization, { options: () => ({ levels: [5, 4] }), badOptions: {}, nearest: true }),
+    ...quantizerConformance(qinco, {
+      options: (k) => ({ dim: 4, codebookSize: 8, layers: 2, depth: 1, key: k }),
+      badOptions: {},
+      nearest: false,
+      fixedCodes: false,
+      rounding: 1e-5,
+    }),
+    ...quantizerConformance(multiScaleVq, {
+      // Running means are summed in an order of the device's own, so that they are not the same to the last bit.
+      options: (k) => ({ ...small, scales: [1, 2], size: [3, 2] as [number, number], codes: 'free' as const, key: k }),
+      badOptions: {},
+      nearest: false,
+      item: [3, 2],
+      indicesPerItem: 5,
+      fixedCodes: false,
+      rounding: 1e-5,
+    }),
     ...quantizerConformance(ifsq, { options: () => ({ levels: [5, 3] }), badOptions: {}, nearest: false }),
     ...quantizerConformance(residualFsq, {
       options: () => ({ levels: [5, 4], layers: 2, noise: 0.2 }),
@@ -159,6 +195,7 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     'affine-param': checkAffine,
     'bsq-lfq-spherical': checkLfq,
     'bsq-official': checkBsq,
+    fsp: checkFsp,
     'dead-code': checkDeadCodes,
     diveq: checkDirectional,
     'diveq-official': checkDirectional,
@@ -168,21 +205,22 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     'fvq-bridge': checkBridge,
     'general-ste': checkGeneralSte,
     'grouped-residual-vq': checkGroupedResidualVq,
+    hierarchical: checkHierarchical,
     ifsq: checkIfsq,
+    'latent-quantize': checkLatentQuantize,
     gumbel: checkGumbel,
     ibq: checkIbq,
-    ifsq: checkIfsq,
     kmeans: checkKMeans,
     'kmeans-init': checkKMeansInit,
     lfq: checkLfq,
     metrics: checkMetrics,
     'multi-head': checkMultiHead,
+    'random-projection': checkRandomProjection,
     'residual-fsq': checkResidualFsq,
     nsvq: checkNoiseSubstitution,
     optvq: checkOptvq,
     'orthogonal-active': checkOrthogonalActive,
     'orthogonal-loss': checkOrthogonality,
-    'residual-fsq': checkResidualFsq,
     'residual-vq': checkResidualVq,
     'residual-vq-shared': checkResidualVq,
     'rotate-to': checkRotateTo,

@@ -43,10 +43,10 @@ export function meanDistribution(logits: tf.Tensor2D, share: tf.Tensor1D, groupS
   const groups = d / groupSize
   const bits = tf.transpose(tf.reshape<tf.Rank.R3>(logits, [n, groups, groupSize]), [1, 0, 2]) // [G, N, m]
   const half = groupSize >> 1
-  const low = products(tf.slice(bits, [0, 0, half], [-1, -1, -1])) // [G, N, 2^b]
+  const low = codeProbabilities(tf.slice(bits, [0, 0, half], [-1, -1, -1])) // [G, N, 2^b]
   const weighted = tf.mul(low, tf.reshape(share, [1, n, 1]))
   if (half === 0) return tf.sum(weighted, 1)
-  const high = products(tf.slice(bits, [0, 0, 0], [-1, -1, half])) // [G, N, 2^a]
+  const high = codeProbabilities(tf.slice(bits, [0, 0, 0], [-1, -1, half])) // [G, N, 2^a]
   const mean = tf.matMul(tf.transpose(high, [0, 2, 1]), weighted) // [G, 2^a, 2^b]
   return tf.reshape<tf.Rank.R2>(mean, [groups, 2 ** groupSize])
 }
@@ -59,8 +59,8 @@ function entropyOfMean(logits: tf.Tensor2D, share: tf.Tensor1D, groupSize: numbe
 /** Keeps the logarithm, and its gradient, finite where a code is out of every vector's reach. */
 const SMALLEST = 1e-8
 
-/** Probabilities of all codes of m bits: `[G, N, m]` logits to `[G, N, 2^m]`. */
-function products(logits: tf.Tensor3D): tf.Tensor3D {
+/** Probabilities of all codes of m bits, the first most significant: logits `[G, N, m]` to `[G, N, 2^m]`. */
+export function codeProbabilities(logits: tf.Tensor3D): tf.Tensor3D {
   const [groups, n, m] = logits.shape
   let codes = tf.ones([groups, n, 1]) as tf.Tensor3D
   for (let i = 0; i < m; i++) {

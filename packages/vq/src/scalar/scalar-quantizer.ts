@@ -42,6 +42,8 @@ export interface ScalarBatch {
   readonly z: tf.Tensor
   /** values of their levels, `[N, c, D]` */
   readonly q: tf.Tensor
+  /** their levels, `[N, c, D]` */
+  readonly level: tf.Tensor
   /** share of the batch that each vector has, summing to 1, `[N]` */
   readonly share: tf.Tensor1D
 }
@@ -96,7 +98,7 @@ export class ScalarQuantizer extends BaseModule implements Quantizer {
       const input = this.rotation?.forward(groups) ?? groups
       const prepared = this.grid.prepare?.(input) ?? input
       const { level, value } = this.grid.quantize(prepared, { training, key })
-      const batch = { input, z: prepared, q: value, share: shares(rows.shape[0], mask) }
+      const batch = { input, z: prepared, q: value, level, share: shares(rows.shape[0], mask) }
       const terms = training ? this.#terms(batch) : {}
       const quantized = tf.reshape(this.rotation?.back(value) ?? value, z.shape)
       const indices = tf.reshape(this.#radix.encode(level), this.codebooks === 1 ? lead : [...lead, this.codebooks])

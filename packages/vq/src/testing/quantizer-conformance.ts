@@ -17,6 +17,8 @@ export interface QuantizerExample<Options> {
   readonly indicesPerItem?: number
   /** whether a code is always the same vector, and a sum of codes their sum; default true */
   readonly fixedCodes?: boolean
+  /** how far a vector's code may differ from batch to batch, by the rounding of matrix products; default 0 */
+  readonly rounding?: number
 }
 
 /**
@@ -28,7 +30,7 @@ export function quantizerConformance<Options>(
   example: QuantizerExample<NoInfer<Options>>,
 ): ConformanceCheck[] {
   const make = (seed: number): Quantizer => method(example.options(key(seed)))
-  const { item = [], fixedCodes = true } = example
+  const { item = [], fixedCodes = true, rounding = 0 } = example
   const sample = (quantizer: Quantizer, lead: readonly number[], seed: number): tf.Tensor =>
     key(seed).normal([...lead, ...item, quantizer.dim])
   const train = (quantizer: Quantizer, from: Key): Record<string, tf.Tensor> => trainTwice(quantizer, item, from)
@@ -125,7 +127,10 @@ export function quantizerConformance<Options>(
       const masked = quantizer.quantize(z, { mask })
       const alone = quantizer.quantize(part)
       const head = tf.slice(masked.quantized, 0, 4)
-      await expectSame('quantized where it counts', { head }, { head: alone.quantized })
+      const [here, there] = [await head.data(), await alone.quantized.data()]
+      there.forEach((value, i) =>
+        demand(Math.abs(here[i]! - value) <= rounding, `quantized where it counts differs: ${here[i]} and ${value}`),
+      )
       const indices = await masked.indices.data()
       demand(
         indices.slice(-2 * perItem(quantizer)).every((index) => index === -1),
