@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname } from 'node:path'
+import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 
 // Tests run on the sources, so none needs a build.
@@ -15,7 +16,38 @@ if (!existsSync(driver))
     `webgpu tests will be skipped: no Vulkan driver at ${driver} (apt-get install chromium, or set VK_DRIVER_FILES)`,
   )
 
+const chromium = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
+const hasChromium = existsSync(chromium)
+if (!hasChromium)
+  console.warn(`browser tests will be skipped: no Chromium at ${chromium} (apt-get install chromium, or CHROMIUM_PATH)`)
+
+const softwareGraphics = [
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan',
+  '--use-webgpu-adapter=swiftshader',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+]
+
 const shared = { setupFiles: ['tests/setup.ts'], testTimeout: 60_000, hookTimeout: 60_000 }
+
+const browser = {
+  resolve: { conditions: ['@x/source', 'browser', 'import', 'module', 'default'] },
+  test: {
+    ...shared,
+    name: 'browser',
+    include: ['packages/*/src/**/*.browser.test.ts'],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      instances: [{ browser: 'chromium' as const }],
+      provider: playwright({
+        launchOptions: { executablePath: chromium, args: ['--no-sandbox', ...softwareGraphics] },
+      }),
+    },
+  },
+}
 
 export default defineConfig({
   test: {
@@ -29,7 +61,7 @@ export default defineConfig({
           ...shared,
           name: 'node',
           include: ['packages/*/src/**/*.test.ts', 'benchmarks/src/**/*.test.ts'],
-          exclude: ['**/*.webgpu.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{browser,webgpu}.test.ts', '**/node_modules/**'],
         },
       },
       {
@@ -44,6 +76,7 @@ export default defineConfig({
           env: { VK_DRIVER_FILES: driver, LD_LIBRARY_PATH: dirname(driver), XDG_RUNTIME_DIR: tmpdir() },
         },
       },
+      ...(hasChromium ? [browser] : []),
       {
         resolve,
         ssr,

@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { curvesChart, mostPoints } from '../apps/site/src/charts/curves.ts'
 import { spreadOut } from '../apps/site/src/charts/draw.ts'
+import { kernelChart } from '../apps/site/src/charts/of-kernels.ts'
 import { stripChart } from '../apps/site/src/charts/strip.ts'
 import { sweepChart } from '../apps/site/src/charts/sweep.ts'
 import { formatFactor, formatParams, formatSummary, formatValue } from '../apps/site/src/measurements/format.ts'
+import { kernelGroups, middleOf, ratioOf } from '../apps/site/src/measurements/kernels.ts'
 import {
   comparisonsOf,
   type Entry,
@@ -271,5 +273,62 @@ describe('colours of methods', () => {
     expect(inks.get('vq/8')!.colour).toBe(inks.get('vq/0')!.colour)
     expect(inks.get('vq/8')!.dash).not.toBe(inks.get('vq/0')!.dash)
     for (const { colour } of inks.values()) expect(paletteCss()).toContain(`${colour.slice(4, -1)}:`)
+  })
+})
+
+describe('kernels', () => {
+  const kernels: TaskDescription = {
+    ...task,
+    id: 'kernels/matmul',
+    family: 'kernels',
+    methods: { plain: [{ m: 8 }, { m: 512 }], batched: [{ m: 8 }] },
+    backends: ['wasm', 'tensorflow'],
+    leftOut: [{ method: 'batched', params: { m: 8 }, backend: 'tensorflow' }],
+  }
+  const measured = (m: number, backend: string, facts: Record<string, number>): Entry => {
+    const run = { task: 'kernels/matmul', family: 'kernels', method: 'plain', params: { m }, seed: 0, backend }
+    const metric = { title: 'ours', unit: 'ms', better: 'lower' as const, samples: [1, 2, 9, 4] }
+    const result = {
+      run: { ...run, quick: false, version: 'v1' },
+      environment: { machineId: 'aaaa1111' },
+      status: 'ok',
+      metrics: { own: metric },
+      facts,
+    }
+    return { result: result as unknown as Result, reproduce: '', pictures: [] }
+  }
+  const facts = { speedupMedian: 16, speedupLow: 8, speedupHigh: 20 }
+  const both = { ...facts, torchRatioMedian: 0.5, torchRatioLow: 0.25, torchRatioHigh: 2 }
+  const rows = rowsOf(kernels, [measured(8, 'wasm', facts), measured(512, 'wasm', both), measured(8, 'tensorflow', {})])
+
+  it('are missing only where their task asks for them', () => {
+    const missing = rows.filter(({ machineId }) => machineId === null)
+    expect(missing.map(({ method, params, backend }) => [method, params.m, backend])).toEqual([
+      ['kernels/plain', 512, 'tensorflow'],
+      ['kernels/batched', 8, 'wasm'],
+    ])
+  })
+
+  it('are drawn in our time, PyTorch turned round', () => {
+    const groups = kernelGroups(rows.filter(({ machineId }) => machineId !== null))
+    expect(groups.map(({ backend, rows }) => [backend, rows.length])).toEqual([
+      ['tensorflow', 1],
+      ['wasm', 2],
+    ])
+    expect(kernelChart(groups[0]!.rows)).toEqual([])
+    const [chart] = kernelChart(groups[1]!.rows)
+    expect(chart?.svg).toContain(
+      'aria-label="Their time, ours is 1. plain, m 8: TensorFlow.js 16.0×; plain, m 512: TensorFlow.js 16.0×, PyTorch 2.00×."',
+    )
+    // Three medians and two in the legend.
+    expect(chart?.svg.match(/<circle/g)).toHaveLength(5)
+  })
+
+  it('have middles and intervals only where they were measured', () => {
+    const first = rows.find(({ backend }) => backend === 'wasm')
+    expect(middleOf(first!, 'own')).toBe(3)
+    expect(middleOf(first!, 'torch')).toBeNull()
+    expect(ratioOf(first!, 'speedup')).toEqual({ median: 16, low: 8, high: 20 })
+    expect(ratioOf(first!, 'torchRatio')).toBeNull()
   })
 })

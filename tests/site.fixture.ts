@@ -109,6 +109,31 @@ function cloudResult(method: string, mean: number, bias: boolean | null, seed: n
   }
 }
 
+function kernelResult(method: string, rows: number): OkResult {
+  const run: Partial<RunSpec> = { family: 'kernels', params: { m: rows, k: rows, n: rows }, peers: ['torch'] }
+  return {
+    ...base(spec('kernels/matmul', method, 0, run), machineA),
+    status: 'ok',
+    metrics: {
+      own: { title: 'ours', unit: 'ms', better: 'lower', samples: [3, 4] },
+      rate: { title: 'rate', unit: 'GFLOP/s', better: 'higher', samples: [44, 55] },
+      share: { title: 'share of the largest matrix product', unit: 'fraction', better: 'higher', samples: [0.8, 0.9] },
+      speedup: { title: 'TensorFlow.js / ours', unit: 'ratio', better: 'higher', samples: [15, 17] },
+      torchRatio: { title: 'ours / PyTorch', unit: 'ratio', better: 'lower', samples: [1.5, 2.5] },
+    },
+    curves: {},
+    artifacts: [],
+    facts: {
+      speedupMedian: 16,
+      speedupLow: 15,
+      speedupHigh: 17,
+      torchRatioMedian: 2,
+      torchRatioLow: 1.5,
+      torchRatioHigh: 2.5,
+    },
+  }
+}
+
 /** Writes results of two machines in every status, and the verdicts on two claims. */
 export function writeFixture(benchDirectory: string): void {
   const seeds = [0, 1, 2]
@@ -125,6 +150,8 @@ export function writeFixture(benchDirectory: string): void {
         cloudResult('simvq', mean, false, seed),
       ]),
     ),
+    kernelResult('plain', 1024),
+    kernelResult('a-transposed', 512),
     { ...digitsResult('vq', 0, machineA), ...base(spec('vq/retired', 'vq', 0), machineA) },
     { ...base(without, machineA), status: 'skipped', reason: 'no WebGPU adapter on this machine' },
     { ...base(broken, machineA), status: 'failed', error: 'loss became NaN at step 12\n    at train' },

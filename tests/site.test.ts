@@ -94,7 +94,7 @@ describe('the built site', () => {
 
   it('copies every result as raw data', () => {
     const files = globSync('results/*/*.json', { cwd: out })
-    const stored = globSync('results/*/vq/**/*.json', { cwd: join(folder, 'bench') })
+    const stored = globSync('results/*/{vq,kernels}/**/*.json', { cwd: join(folder, 'bench') })
     expect(files).toHaveLength(stored.length)
     for (const file of files) expect(JSON.parse(readFileSync(join(out, file), 'utf8'))).toHaveProperty('run.task')
   })
@@ -104,6 +104,15 @@ describe('the built site', () => {
     for (const status of ['ok', 'ok,failed', 'skipped', 'not run']) expect(html).toContain(`data-status="${status}"`)
     expect(html).toContain('loss became NaN at step 12')
     expect(html).toContain('no WebGPU adapter on this machine')
+  })
+
+  it('shows kernels beside those of others, with intervals and a chart', () => {
+    const html = read(out, 'benchmarks')
+    expect(html).toMatch(/data-task="kernels\/matmul"/)
+    expect(html).toContain('15.0× to 17.0×')
+    expect(html).toContain('1.50× to 2.50×')
+    expect(html).toContain('plain, m 1024, k 1024, n 1024: TensorFlow.js 16.0×, PyTorch 0.50×')
+    expect(html).toContain('bench --task kernels/matmul --peers torch')
   })
 
   it('shows private pictures that are here and says so where they are not', () => {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bench } from './commands/bench.ts'
-import { claims } from './commands/claims.ts'
+import { checkClaims } from './commands/claims.ts'
 import { demo } from './commands/demo.ts'
 import { publish } from './commands/publish.ts'
 import { loadTasks } from './load-tasks.ts'
@@ -20,6 +20,7 @@ Options (filters may be repeated, or hold several names with commas between)
   --param <name>=<value>                         only runs with this parameter
   --seeds <count>                                the first so many seeds
   --seed <number>                                exactly these seeds
+  --peers <name>                                 also measures these programs in turns with the kernels: torch
   --quick                                        short runs, to try things; never used for claims
   --concurrency <count>                          how many runs side by side (all cores); speed is measured alone
   --force                                        does finished runs again
@@ -39,6 +40,7 @@ const options = {
   param: list,
   seeds: { type: 'string' },
   seed: list,
+  peers: list,
   quick: flag,
   concurrency: { type: 'string' },
   force: flag,
@@ -81,6 +83,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     ...(values.param && { params: Object.fromEntries(values.param.map(parameter)) }),
     ...(values.seeds !== undefined && { seeds: whole('seeds', values.seeds, 1) }),
     ...(seeds && { seed: seeds }),
+    ...(values.peers && { peers: split(values.peers) ?? [] }),
     ...(values.quick === true && { quick: true }),
   }
   const concurrency =
@@ -90,7 +93,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     case 'bench':
       return bench(await loadTasks(), selection, runOptions)
     case 'claims':
-      return claims(await loadTasks(), runOptions)
+      return checkClaims(await loadTasks(), runOptions)
     case 'demo':
       return demo(await loadTasks(), { ...runOptions, serve: values.serve !== false })
     case 'publish':

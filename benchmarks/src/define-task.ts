@@ -35,6 +35,10 @@ export interface Task {
   /** the methods compared, by id, each with the parameters of its runs (several: a sweep; the first is the usual one) */
   readonly methods: Record<string, readonly RunSpec['params'][]>
   readonly backends: readonly string[]
+  /** whether a backend is measured with these parameters; by default each is with all */
+  covers?(run: Pick<RunSpec, 'method' | 'params' | 'backend'>): boolean
+  /** programs outside this project that it can be measured against, such as `torch` */
+  readonly peers?: readonly string[]
   readonly metrics: Record<string, MetricDescription>
   /** how many seeds a full sweep runs; quality figures need at least three */
   readonly seeds: number

@@ -29,6 +29,7 @@ const measured = [
   '@tensorflow/tfjs-backend-cpu',
   '@tensorflow/tfjs-backend-wasm',
   '@tensorflow/tfjs-backend-webgpu',
+  '@tensorflow/tfjs-node',
   '@x/core-gpu',
   '@x/vq',
 ]

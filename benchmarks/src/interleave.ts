@@ -4,17 +4,26 @@ import { createInterface } from 'node:readline'
 /**
  * A rival in a comparison of speed: a program that gets ready, says so in one line of JSON
  * (`{"ready": {...}}`, with what it says of itself), then answers each line on its standard input with one round's time
- * (`{"ms": 1.5}`) and ends with the input.
+ * (`{"ms": 1.5}`) and ends with the input. One that can't compete here says why, `{"ready": {"skipped": "..."}}`, and is
+ * asked for nothing.
  */
 export interface Rival {
   readonly name: string
   readonly command: string
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** what else it is asked for in every round; its samples go under these names */
+  readonly also?: readonly string[]
 }
 
 export interface InterleaveOptions {
   readonly rounds: number
+  /** rounds before the first one that counts; none by default */
+  readonly warmUpRounds?: number
+  /** ends early, after so many rounds, once so many milliseconds have passed */
+  readonly enough?: { readonly rounds: number; readonly milliseconds: number }
+  /** lets all rivals get ready at the same time: for those whose first rounds are warm-up anyway */
+  readonly startTogether?: boolean
   readonly signal?: AbortSignal
   /** @param round how many are done */
   readonly onRound?: (round: number) => void
@@ -28,12 +37,14 @@ export interface Interleaved {
 }
 
 interface Opponent {
-  readonly description: Record<string, unknown>
-  round(): Promise<number>
+  /** what it says of itself, once it is ready */
+  readonly ready: Promise<Record<string, unknown>>
+  /** @param line what it is asked for */
+  ask(line: string): Promise<number>
   end(): void
 }
 
-async function start({ name, command, args, env }: Rival, signal?: AbortSignal): Promise<Opponent> {
+function start({ name, command, args, env }: Rival, signal?: AbortSignal): Opponent {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -59,11 +70,10 @@ async function start({ name, command, args, env }: Rival, signal?: AbortSignal):
       if (message[field] !== undefined) return message[field]
     }
   }
-  const description = await answer<Record<string, unknown>>('ready')
   return {
-    description,
-    round() {
-      child.stdin.write('round\n')
+    ready: answer<Record<string, unknown>>('ready'),
+    ask(line) {
+      child.stdin.write(`${line}\n`)
       return answer<number>('ms')
     },
     end() {
@@ -78,35 +88,61 @@ async function start({ name, command, args, env }: Rival, signal?: AbortSignal):
  * @throws Error when a rival ends early, with what it complained of
  */
 export async function interleave(rivals: readonly Rival[], options: InterleaveOptions): Promise<Interleaved> {
-  const { rounds, signal, onRound } = options
-  const opponents: [string, Opponent][] = []
-  const samples: Record<string, number[]> = Object.fromEntries(rivals.map(({ name }) => [name, []]))
-  try {
-    // One after the other: getting ready would disturb the others.
-    for (const rival of rivals) opponents.push([rival.name, await start(rival, signal)])
-    for (let round = 1; round <= rounds; round++) {
-      for (const [name, opponent] of opponents) {
+  const { rounds, warmUpRounds = 0, enough, signal, onRound } = options
+  const opponents: Opponent[] = []
+  const descriptions: Record<string, Record<string, unknown>> = {}
+  const samples: Record<string, number[]> = {}
+  const everyRival = async (visit: (rival: Rival, opponent: Opponent) => Promise<void>): Promise<void> => {
+    for (const [index, rival] of rivals.entries()) {
+      // One after the other, unless told otherwise: getting ready would disturb the others.
+      const opponent = (opponents[index] ??= start(rival, signal))
+      await visit(rival, opponent)
+    }
+  }
+  const play = (keep: boolean): Promise<void> =>
+    everyRival(async ({ name, also = [] }, opponent) => {
+      if (descriptions[name]?.skipped !== undefined) return
+      for (const line of ['round', ...also]) {
         signal?.throwIfAborted()
-        samples[name]?.push(await opponent.round())
+        const ms = await opponent.ask(line)
+        if (keep) (samples[line === 'round' ? name : line] ??= []).push(ms)
       }
+    })
+  try {
+    if (options.startTogether === true) {
+      opponents.push(...rivals.map((rival) => start(rival, signal)))
+      // Each is awaited below; until then an early failure is nobody's yet.
+      for (const { ready } of opponents) ready.catch(() => {})
+    }
+    await everyRival(async ({ name }, { ready }) => void (descriptions[name] = await ready))
+    for (let round = 0; round < warmUpRounds; round++) await play(false)
+    const begun = performance.now()
+    for (let round = 1; round <= rounds; round++) {
+      await play(true)
       onRound?.(round)
+      if (enough && round >= enough.rounds && performance.now() - begun >= enough.milliseconds) break
     }
   } finally {
-    for (const [, opponent] of opponents) opponent.end()
+    for (const opponent of opponents) opponent.end()
   }
-  return { samples, descriptions: Object.fromEntries(opponents.map(([name, { description }]) => [name, description])) }
+  return { samples, descriptions }
 }
 
 /**
  * The rival's side: says that it is ready and answers rounds until its input ends.
  * @param round does one round and returns its milliseconds
+ * @param also does what else the rival may be asked for, by name
  */
 export async function answerRounds(
   description: Record<string, unknown>,
   round: () => number | Promise<number>,
+  also: Readonly<Record<string, () => number | Promise<number>>> = {},
 ): Promise<void> {
   console.log(JSON.stringify({ ready: description }))
+  const answers = { ...also, round }
   for await (const line of createInterface({ input: process.stdin })) {
-    if (line !== '') console.log(JSON.stringify({ ms: await round() }))
+    const answer = answers[line as keyof typeof answers]
+    if (line !== '' && answer === undefined) throw new RangeError(`asked for "${line}"`)
+    if (answer !== undefined) console.log(JSON.stringify({ ms: await answer() }))
   }
 }

@@ -5,6 +5,12 @@ import { tasks } from './sweep.fixture.ts'
 const names = (selection: Selection): string[] =>
   planRuns(tasks, selection, 'm').map(({ spec }) => `${spec.method}${String(spec.params.ms ?? '')}-${spec.seed}`)
 
+const [first, second] = tasks
+const peered = [
+  { ...first!, methods: { a: [{}] }, seeds: 1, peers: ['fake'] },
+  { ...second!, methods: { a: [{}] }, seeds: 1 },
+]
+
 describe('planRuns', () => {
   it('plans every task, method, variant and seed once, with keys of their own', () => {
     const runs = planRuns(tasks, {}, 'm')
@@ -35,6 +41,21 @@ describe('planRuns', () => {
     expect(runs.map(({ spec }) => [spec.seed, spec.quick])).toEqual([0, 0, 0].map((seed) => [seed, true]))
   })
 
+  it('plans peers where the task has them, as runs of their own', () => {
+    const [with_ = [], without = []] = [['fake'], []].map((peers) => planRuns(peered, { peers }, 'm'))
+    expect(with_.map(({ spec }) => spec.peers)).toEqual([['fake'], undefined])
+    expect(without.every(({ spec }) => !('peers' in spec))).toBe(true)
+    expect(with_.map(({ key }, i) => key === without[i]?.key)).toEqual([false, true])
+  })
+
+  it('leaves out what a backend does not cover', () => {
+    const covers = ({ method, backend }: { method: string; backend: string }): boolean =>
+      method !== 'b' || backend !== 'none'
+    const task = tasks.find(({ id }) => id === 'test/steps')
+    const runs = planRuns([{ ...task!, covers }], { seeds: 1 }, 'm')
+    expect(runs.map(({ spec }) => spec.method)).toEqual(['a', 'a'])
+  })
+
   it('says which runs measure speed', () => {
     expect(planRuns(tasks, { tasks: ['test/timing'] }, 'm').every(({ timing }) => timing)).toBe(true)
   })
@@ -45,6 +66,7 @@ describe('planRuns', () => {
     [{ methods: ['c'] }, /method: unknown "c"; known: a, b, crash/],
     [{ backends: ['gpu'] }, /backend: unknown "gpu"; known: none/],
     [{ params: { m: '1' } }, /param: unknown "m"; known: ms/],
+    [{ peers: ['torch'] }, /peers: unknown "torch"/],
     [{ methods: ['a'], tasks: ['test/faults'] }, /no task has a run/],
     [{ params: { ms: '7' } }, /no task has a run/],
   ])('refuses %j', (selection, message) => {

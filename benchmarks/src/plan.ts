@@ -15,6 +15,8 @@ export interface Selection {
   /** exactly these seeds */
   readonly seed?: readonly number[]
   readonly quick?: boolean
+  /** the peers to measure against, where the task can */
+  readonly peers?: readonly string[]
   /** only the first, usual parameters of each method */
   readonly usualOnly?: boolean
 }
@@ -73,6 +75,11 @@ export function planRuns(tasks: readonly Task[], selection: Selection, machineId
     backends,
     tasks.flatMap((task) => task.backends),
   )
+  refuseUnknown(
+    'peers',
+    selection.peers,
+    tasks.flatMap((task) => task.peers ?? []),
+  )
   const variants = tasks.flatMap((task) => Object.values(task.methods).flat())
   refuseUnknown(
     'param',
@@ -84,6 +91,7 @@ export function planRuns(tasks: readonly Task[], selection: Selection, machineId
   for (const task of tasks) {
     if (families?.includes(task.family) === false || selection.tasks?.includes(task.id) === false) continue
     const version = taskVersion(task)
+    const peers = selection.peers?.filter((name) => task.peers?.includes(name)) ?? []
     const count = selection.seeds ?? (quick ? 1 : task.seeds)
     const seeds = selection.seed ?? Array.from({ length: count }, (_, seed) => seed)
     for (const backend of task.backends.filter((name) => backends?.includes(name) !== false)) {
@@ -92,7 +100,18 @@ export function planRuns(tasks: readonly Task[], selection: Selection, machineId
           if (methods?.includes(method) === false) continue
           for (const variant of selection.usualOnly === true ? all.slice(0, 1) : all) {
             if (!Object.entries(params).every(([name, value]) => String(variant[name]) === value)) continue
-            const spec = { task: task.id, family: task.family, method, params: variant, seed, backend, quick, version }
+            if (task.covers?.({ method, params: variant, backend }) === false) continue
+            const spec: RunSpec = {
+              task: task.id,
+              family: task.family,
+              method,
+              params: variant,
+              seed,
+              backend,
+              quick,
+              ...(peers.length > 0 && { peers }),
+              version,
+            }
             runs.push({ spec, key: runKey(spec, machineId), timing: task.timing })
           }
         }

@@ -66,6 +66,8 @@ export const RunSpecSchema = v.object({
   seed: v.number(),
   backend: v.string(),
   quick: v.boolean(),
+  /** programs outside this project that were measured in turns with it, such as `torch` */
+  peers: v.exactOptional(v.array(v.string())),
   /** hash of the task's code and of the packages it measures */
   version: v.string(),
 })

@@ -64,6 +64,16 @@ describe('readResults', () => {
     expect(await readResults()).toHaveLength(6)
   })
 
+  it('takes what was measured against a peer before what was not, of one version', async () => {
+    const [earlier, later] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'] as const
+    const read = async (): Promise<unknown[]> => (await readResults()).map(({ result }) => result.run.peers ?? null)
+    writeResult(local(), exampleResult({ peers: ['torch'] }, { startedAt: earlier }))
+    writeResult(local(), exampleResult({}, { startedAt: later }))
+    expect(await read()).toEqual([['torch']])
+    writeResult(local(), exampleResult({ version: 'v2' }, { startedAt: later }))
+    expect(await read()).toEqual([null])
+  })
+
   it('says where a picture lies', async () => {
     const artifacts = [{ title: 'A dot', file: 'a-s0-x/dot.png', kind: 'image' as const, private: false }]
     writeResult(local(), exampleResult({}, { artifacts }))
@@ -140,6 +150,10 @@ describe('reproduceCommand', () => {
         String.raw`--param 'note=it'\''s' --backend none --seed 2 --quick --force`,
     )
   })
+})
+
+it('names the peers to do a run again', () => {
+  expect(reproduceCommand(exampleResult({ peers: ['torch'] }))).toMatch(/ --seed 0 --peers torch --force$/)
 })
 
 describe('summarise', () => {

@@ -45,9 +45,11 @@ export function identityOf({ run, environment }: Result): string {
   return canonicalJson([task, method, params, seed, backend, environment.machineId])
 }
 
-/** Full runs before quick ones, runs with figures before failed ones, then the newest. */
+/** Full runs before quick ones, of one version those with more peers and with figures, then the newest. */
 function supersedes(a: Result, b: Result): boolean {
   if (a.run.quick !== b.run.quick) return b.run.quick
+  const morePeers = (a.run.peers?.length ?? 0) - (b.run.peers?.length ?? 0)
+  if (morePeers !== 0 && a.run.version === b.run.version) return morePeers > 0
   if ((a.status === 'ok') !== (b.status === 'ok') && a.run.version === b.run.version) return a.status === 'ok'
   return a.startedAt > b.startedAt
 }
@@ -96,8 +98,11 @@ function quote(word: string): string {
 
 /** The command that does a result's run again, from a fresh clone. */
 export function reproduceCommand(result: Result): string {
-  const { task, method, params, seed, backend, quick } = result.run
+  const { task, method, params, seed, backend, quick, peers = [] } = result.run
   const filters = Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${String(value)}`])
   const words = ['--task', task, '--method', method, ...filters, '--backend', backend, '--seed', String(seed)]
-  return ['npx -y pnpm@12 bench', ...words.map(quote), ...(quick ? ['--quick'] : []), '--force'].join(' ')
+  const against = peers.length > 0 ? ['--peers', peers.join(',')] : []
+  return ['npx -y pnpm@12 bench', ...[...words, ...against].map(quote), ...(quick ? ['--quick'] : []), '--force'].join(
+    ' ',
+  )
 }

@@ -1,7 +1,8 @@
 import type { Task } from './define-task.ts'
 import { trainingStep } from './tasks/core/training-step/training-step.ts'
+import { kernelTasks } from './tasks/kernels/kernels.ts'
 import { codebook } from './tasks/vq/codebook/codebook.ts'
 import { digits } from './tasks/vq/digits/digits.ts'
 
 /** Every task of the project. */
-export const tasks: readonly Task[] = [digits, codebook, trainingStep]
+export const tasks: readonly Task[] = [digits, codebook, trainingStep, ...kernelTasks]

@@ -12,6 +12,8 @@ export interface Series {
   readonly params?: RunSpec['params']
   /** `wasm` by default */
   readonly backend?: string
+  /** only runs that were measured against these peers too */
+  readonly peers?: readonly string[]
 }
 
 /** A published statement, the series that test it here and the condition on their figures. */
@@ -44,12 +46,11 @@ export function onEverySeed(
 
 /** The runs that a series is read from. @throws RangeError when the tasks have no such runs */
 export function runsOfSeries(series: Series, tasks: readonly Task[], machineId: string): PlannedRun[] {
-  const { task: id, method, params, backend = 'wasm' } = series
+  const { task: id, method, params, backend = 'wasm', peers = [] } = series
   const usual = tasks.find((task) => task.id === id)?.methods[method]?.[0]
   const wanted = canonicalJson(params ?? usual)
-  const runs = planRuns(tasks, { tasks: [id], methods: [method], backends: [backend] }, machineId).filter(
-    ({ spec }) => canonicalJson(spec.params) === wanted,
-  )
+  const selection = { tasks: [id], methods: [method], backends: [backend], peers }
+  const runs = planRuns(tasks, selection, machineId).filter(({ spec }) => canonicalJson(spec.params) === wanted)
   if (runs.length === 0) throw new RangeError(`params: ${id} ${method} has no runs with ${wanted}`)
   return runs
 }

@@ -6,6 +6,7 @@ export default defineConfig({
     cli: 'src/setup/cli.ts',
     gradients: 'src/gradients.ts',
     index: 'src/index.ts',
+    'layers/index': 'src/layers/index.ts',
     'testing/index': 'src/testing/index.ts',
   },
   format: ['esm'],

@@ -43,10 +43,13 @@ export const collections = {
   tasks: defineCollection({
     loader: async () => {
       const { tasks } = await import('@x/benchmarks/tasks')
-      return tasks.map(({ id, family, title, summary, methods, backends, metrics, seeds }, order) => ({
-        id,
-        task: { id, family, title, summary, methods, backends, metrics, seeds, order },
-      }))
+      return tasks.map(({ id, family, title, summary, methods, backends, covers, metrics, seeds }, order) => {
+        const all = Object.entries(methods).flatMap(([method, variants]) =>
+          variants.flatMap((params) => backends.map((backend) => ({ method, params, backend }))),
+        )
+        const leftOut = covers ? all.filter((run) => !covers(run)) : []
+        return { id, task: { id, family, title, summary, methods, backends, metrics, seeds, order, leftOut } }
+      })
     },
     schema: z.object({ task: z.custom<TaskDescription>() }),
   }),

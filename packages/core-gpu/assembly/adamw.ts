@@ -1,13 +1,15 @@
 /**
- * One AdamW step of n numbers, from (p, m, v) to (pOut, mOut, vOut), which may be the same places.
+ * Numbers `from` <= i < `until` of one AdamW step, from (p, m, v) to (pOut, mOut, vOut), which may be the same places.
+ *
  * keep = 1 - learningRate * weightDecay; rate = learningRate / (1 - beta1^t); scale = 1 / (1 - beta2^t).
+ * Floor: 14 operations a number, two of them a root and a division; 28 bytes moved.
  */
 export function adamw(
-  p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize, n: i32,
+  from: i32, until: i32, _scratch: usize, p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize,
   beta1: f32, rest1: f32, beta2: f32, rest2: f32, epsilon: f32, keep: f32, rate: f32, scale: f32,
 ): void {
-  let at: usize = 0;
-  for (const whole = <usize>(n & ~3) << 2; at < whole; at += 16) {
+  let at = <usize>from << 2;
+  for (const whole = at + (<usize>((until - from) & ~3) << 2); at < whole; at += 16) {
     const x = v128.load(g + at);
     const first = f32x4.add(f32x4.mul(v128.load(m + at), f32x4.splat(beta1)), f32x4.mul(x, f32x4.splat(rest1)));
     const second = f32x4.add(
@@ -19,7 +21,7 @@ export function adamw(
     v128.store(mOut + at, first);
     v128.store(vOut + at, second);
   }
-  for (const end = <usize>n << 2; at < end; at += 4) {
+  for (const end = <usize>until << 2; at < end; at += 4) {
     const x = load<f32>(g + at);
     const first = load<f32>(m + at) * beta1 + x * rest1;
     const second = load<f32>(v + at) * beta2 + x * x * rest2;

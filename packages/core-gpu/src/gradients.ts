@@ -7,7 +7,9 @@ import { indexingGradients } from './gradients/indexing.ts'
 import { productGradients } from './gradients/products.ts'
 import { rearrangingGradients } from './gradients/rearranging.ts'
 import { scanGradients } from './gradients/scans.ts'
+import { registerActivationGradients } from './kernels/activation/gradients.ts'
 import { registerDilatedGradients } from './kernels/conv2d/dilated-gradients.ts'
+import { registerReductionGradients } from './kernels/reductions/gradients.ts'
 import { registerSoftmaxGradients } from './kernels/softmax/gradients.ts'
 
 const gradients = {
@@ -19,5 +21,7 @@ const gradients = {
   ...scanGradients,
 }
 for (const [kernelName, gradient] of Object.entries(gradients)) tf.registerGradient({ kernelName, ...gradient })
+registerActivationGradients()
 registerDilatedGradients()
+registerReductionGradients()
 registerSoftmaxGradients()

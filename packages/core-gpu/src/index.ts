@@ -17,6 +17,7 @@ export { attend } from './kernels/attend/attend.ts'
 export type { Attended, AttendOptions } from './kernels/attend/contract.ts'
 export { mergeAttention } from './kernels/attend/merge-attention.ts'
 export { groupNorm, type GroupNormSettings } from './kernels/group-norm/group-norm.ts'
+export { packHalf, unpackHalf } from './kernels/half/half.ts'
 export { layerNorm, type LayerNormSettings } from './kernels/layer-norm/layer-norm.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
 export {
@@ -24,8 +25,11 @@ export {
   type NearestCode,
   nearestCode,
   type NearestCodeOptions,
+  type NearestCodes,
+  nearestCodes,
 } from './kernels/nearest-code/nearest-code.ts'
 export { rmsNorm, type RmsNormSettings } from './kernels/rms-norm/rms-norm.ts'
+export { rotary, rotaryFrequencies, type RotaryOptions, rotaryTables, type RotaryTables } from './kernels/rope/rope.ts'
 export { segmentSum } from './kernels/segment-sum/segment-sum.ts'
 export { logSoftmax, softmax } from './kernels/softmax/softmax.ts'
 export {

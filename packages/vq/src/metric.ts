@@ -11,5 +11,10 @@ export const euclidean: Metric = { project: (rows) => tf.clone(rows) }
 
 /** The unit sphere: there the nearest code is the one of largest cosine similarity. */
 export const cosine: Metric = {
-  project: (rows) => tf.tidy(() => tf.div(rows, tf.maximum(tf.norm(rows, 2, 1, true), 1e-6))),
+  project: (rows) => tf.tidy(() => tf.div(rows, lengths(rows))),
+}
+
+/** |x| of each row, at least 1e-6, `[N, 1]`; with a derivative (0) for a row of zeros too. */
+function lengths(rows: tf.Tensor2D): tf.Tensor {
+  return tf.sqrt(tf.maximum(tf.sum(tf.square(rows), 1, true), 1e-12))
 }

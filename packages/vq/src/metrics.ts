@@ -51,16 +51,20 @@ export class QuantizationMeter {
    * Adds a batch.
    * @param z vectors, `[..., d]`
    * @param quantized their codes, `[..., d]`
-   * @param indices int32, `[...]` or `[..., c]`; vectors with index -1 are passed over
+   * @param indices int32, `[...]` or `[..., c]`; an index -1 is passed over, and the vector if its first index is -1
    */
   async add(z: tf.Tensor, quantized: tf.Tensor, indices: tf.Tensor): Promise<void> {
     const [d, c] = [this.#sum.length, this.#counts.length]
     requireShape('quantized', quantized, z.shape)
     const [vectors, codes, chosen] = await Promise.all([z.data(), quantized.data(), indices.data()])
-    for (let i = 0; i < chosen.length / c; i++) {
-      if (chosen[i * c]! < 0) continue
+    chosen.forEach((index, i) => {
+      if (index >= 0) this.#counts[i % c]![index]!++
+    })
+    const n = vectors.length / d
+    for (let i = 0; i < n; i++) {
+      // A vector's first index, or one of the image it belongs to.
+      if (chosen[Math.floor((i * chosen.length) / n)]! < 0) continue
       this.#vectors++
-      for (let j = 0; j < c; j++) this.#counts[j]![chosen[i * c + j]!]!++
       for (let k = 0; k < d; k++) {
         const value = vectors[i * d + k]!
         this.#sum[k]! += value

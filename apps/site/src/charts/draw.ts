@@ -13,6 +13,15 @@ export interface Stroke {
   readonly dash: string | null
 }
 
+/** A chart ready for a page. */
+export interface Drawn {
+  /** the metric or curve that it shows */
+  readonly name: string
+  readonly title: string
+  readonly note: string
+  readonly svg: string
+}
+
 /**
  * Draws a plot at build time.
  * @param label what the chart says, for those who can't see it

@@ -2,21 +2,12 @@ import type { MethodLook } from '../measurements/measured.ts'
 import { capitalise, formatParams, unitLabel } from '../measurements/format.ts'
 import { measuredIn, type Row, sweptParameter } from '../measurements/rows.ts'
 import { curvesChart } from './curves.ts'
-import type { Stroke } from './draw.ts'
+import type { Drawn, Stroke } from './draw.ts'
 import { stripChart } from './strip.ts'
 import { sweepChart } from './sweep.ts'
 
 /** How methods are named and drawn, by id. */
 export type Looks = ReadonlyMap<string, MethodLook>
-
-/** A chart ready for a page. */
-export interface Drawn {
-  /** the metric or curve that it shows */
-  readonly name: string
-  readonly title: string
-  readonly note: string
-  readonly svg: string
-}
 
 /** The parameters that tell a row from the method's other rows; empty where it is the only one. */
 export function rowVariant(row: Row, rows: readonly Row[], without: string | null = null): string {

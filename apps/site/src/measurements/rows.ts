@@ -10,6 +10,8 @@ export type TaskDescription = Pick<
 > & {
   /** its place among the tasks */
   readonly order: number
+  /** runs of those that methods and backends make up which it does not ask for */
+  readonly leftOut?: readonly Pick<RunSpec, 'method' | 'params' | 'backend'>[]
 }
 
 /** A stored result as the pages show it. */
@@ -119,12 +121,14 @@ function rowOf(group: readonly Entry[], known: readonly string[]): Row {
 /** What the task asks for and no machine has tried. */
 function missing(task: TaskDescription, tried: readonly Row[], methods: readonly string[]): Row[] {
   const known = new Set(tried.map((row) => canonical([row.method, row.params, row.backend])))
+  const leftOut = new Set(task.leftOut?.map((run) => canonical([run.method, run.params, run.backend])))
   const backends = new Set(tried.map((row) => row.backend))
   return Object.entries(task.methods).flatMap(([name, variants]) => {
     const method = methodId(task.family, name, methods)
     return variants.flatMap((params) =>
       task.backends
         .filter((backend) => backends.has(backend) && !known.has(canonical([method, params, backend])))
+        .filter((backend) => !leftOut.has(canonical([name, params, backend])))
         .map((backend): Row => ({
           task: task.id,
           method,

@@ -2,9 +2,14 @@ import type { Method } from '../families.ts'
 
 /** What the pages' code gives for options that have no default, by their names. */
 const sampleArguments: Readonly<Record<string, unknown>> = {
+  bits: 10,
   codebookSize: 1024,
   dim: 64,
+  groups: 2,
+  heads: 4,
+  layers: 4,
   levels: [8, 5, 5, 5],
+  scales: [1, 2, 4, 8],
 }
 
 /** The arguments of a method's shortest call. */

@@ -2,7 +2,10 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { TensorFlowRecord } from './tensorflow-record.ts'
 
 /** What must be known of a build to load it. */
-export type BuiltTensorFlow = Pick<TensorFlowRecord, 'folder' | 'variant' | 'tfjsNode'>
+export type BuiltTensorFlow = Pick<TensorFlowRecord, 'folder' | 'variant' | 'tfjsNode' | 'kernels'>
+
+/** Counts the versions of native/kernels.cc: what was built of another one is built anew, and until then not used. */
+export const nativeKernels = 1
 
 /** The compiled binding, inside the folder that `x-core setup-tensorflow` made. */
 export const bindingFile = 'tfjs_binding.node'
@@ -28,8 +31,8 @@ export function registerBuiltTensorFlow({ folder, variant }: BuiltTensorFlow): v
     const file = require.resolve(name)
     require.cache[file] = Object.assign(new Module(file), { filename: file, loaded: true, exports: tf })
   }
-  require('@tensorflow/tfjs-node/dist/register_all_kernels.js')
-  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js') as {
+  require('./node_modules/@tensorflow/tfjs-node/dist/register_all_kernels.js')
+  const { NodeJSKernelBackend } = require('./node_modules/@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js') as {
     NodeJSKernelBackend: BackendClass
   }
   const packageName = variant === 'tensorflow-gpu' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'

@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { installTensorFlowKernels } from '../kernels/install-tensorflow.ts'
 import type { DeviceDescription, UseBackendOptions } from './device.ts'
 import { isNode, requirePackage } from './runtime.ts'
-import { type BuiltTensorFlow, registerBuiltTensorFlow } from './tensorflow-build.ts'
+import { type BuiltTensorFlow, nativeKernels, registerBuiltTensorFlow } from './tensorflow-build.ts'
 import { readRecord, type TensorFlowVariant } from './tensorflow-record.ts'
 import { fixThreads } from './tensorflow-threads.ts'
 
@@ -15,6 +14,8 @@ interface TensorFlowBackend extends tf.KernelBackend {
 interface Origin {
   readonly packageName: string
   readonly version: string
+  /** whether its binding has our own operations */
+  readonly operations: boolean
 }
 
 const packageNames = {
@@ -28,6 +29,8 @@ let loaded: Origin | undefined
 /** What opening TensorFlow gives, whichever build it is. */
 interface OpenedTensorFlow {
   readonly usesGpu: boolean
+  /** whether the binding has our own operations */
+  readonly operations: boolean
   readonly description: Omit<DeviceDescription, 'backend' | 'runtime' | 'kernels'>
 }
 
@@ -50,12 +53,12 @@ async function open(packageName: string, threads: number | undefined, loadIt: ()
   const count = fixThreads(threads, present)
   if (!present) loaded = loadIt()
   if (!(await tf.setBackend('tensorflow'))) throw new Error('TensorFlow did not start')
-  installTensorFlowKernels()
   const backend = tf.backend() as TensorFlowBackend
   // Loaded by someone else, its origin is not known.
-  const origin = loaded ?? { packageName, version: 'unknown' }
+  const origin = loaded ?? { packageName, version: 'unknown', operations: false }
   return {
     usesGpu: backend.isUsingGpuDevice === true,
+    operations: origin.operations,
     description: {
       versions: {
         '@tensorflow/tfjs-core': tf.version_core,
@@ -76,7 +79,7 @@ function load(variant: TensorFlowVariant, from: string | undefined): Origin {
     supplyMissingUtilities()
     requirePackage(packageName, from)
     const { version } = requirePackage(`${packageName}/package.json`, from) as { version: string }
-    return { packageName, version }
+    return { packageName, version, operations: false }
   } catch (error) {
     // A place that was asked for by name is the only one that counts.
     const record = from === undefined ? readRecord(variant) : undefined
@@ -90,7 +93,11 @@ function loadBuilt(build: BuiltTensorFlow): Origin {
   // An installed package without a binding registers its kernels before it finds out.
   for (const { kernelName } of tf.getKernelsForBackend('tensorflow')) tf.unregisterKernel(kernelName, 'tensorflow')
   registerBuiltTensorFlow(build)
-  return { packageName: packageNames[build.variant], version: build.tfjsNode }
+  return {
+    packageName: packageNames[build.variant],
+    version: build.tfjsNode,
+    operations: build.kernels === nativeKernels,
+  }
 }
 
 /** tfjs-node 4.22 calls a function that Node 23 removed. */

@@ -14,6 +14,8 @@ const recordSchema = v.object({
   sha256: v.nullable(v.string()),
   /** version of the package whose binding was compiled */
   tfjsNode: v.string(),
+  /** version of our own operations in the binding, `nativeKernels` */
+  kernels: v.number(),
   /** where the result lies */
   folder: v.string(),
   platform: v.string(),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { restoreKernels } from '../kernels/registry.ts'
 import { BackendError } from './backend-error.ts'
 import type { BackendName } from './device.ts'
 import { useBackend } from './use-backend.ts'
@@ -138,6 +139,7 @@ describe('useBackend', () => {
 describe('TensorFlow packages', () => {
   afterEach(async () => {
     await useBackend('cpu')
+    restoreKernels('tensorflow')
     if (tf.findBackendFactory('tensorflow') !== null) tf.removeBackend('tensorflow')
     for (const { kernelName } of tf.getKernelsForBackend('tensorflow')) tf.unregisterKernel(kernelName, 'tensorflow')
   })
@@ -164,6 +166,15 @@ describe('TensorFlow packages', () => {
     const { attempts } = await failure('tensorflow-gpu', { from: fakeTensorFlow('@tensorflow/tfjs-node-gpu', false) })
     expect(attempts[0]!.reason).toBe('TensorFlow found no GPU')
     expect(tf.getBackend()).toBe('cpu')
+  })
+
+  it('has the threads that were asked for first, and says so when others are wanted', async () => {
+    const from = fakeTensorFlow('@tensorflow/tfjs-node', false)
+    const { threads } = (await useBackend('tensorflow', { from })).describe()
+    expect(threads).toBe(Number(process.env['TF_NUM_INTRAOP_THREADS']))
+    const { attempts } = await failure('tensorflow', { from, threads: threads! + 1 })
+    expect(attempts[0]!.reason).toMatch(/TensorFlow has \d+ threads in this process/)
+    await expect(useBackend('tensorflow', { threads: 0 })).rejects.toThrow(/options\.threads: .* >= 1, got 0/)
   })
 
   it('passes on why a package does not load', async () => {

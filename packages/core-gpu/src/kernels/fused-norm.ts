@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { isRecording } from '../autodiff/is-recording.ts'
+import { stopGradient } from '../autodiff/stop-gradient.ts'
 import { requireShape, requireTensor } from '../validation/validation.ts'
 import { hasKernel } from './registry.ts'
 
@@ -40,34 +41,38 @@ export function fusedNorm(x: tf.Tensor, parameters: NormParameters, norm: Norm):
   const inputs = [x, ...given.map(([, tensor]) => tensor)]
   if (x.size === 0 || !hasKernel(kernelName)) return tf.tidy(() => plain(...inputs))
 
-  const differentiable = tf.customGrad((...args) => {
-    const save = args.pop() as unknown as (tensors: tf.Tensor[]) => void
-    const [input, ...rest] = args as tf.Tensor[]
-    const outputs = tf.engine().runKernel(kernelName, { x: input!, ...byName(rest) }, attributes)
+  return tf.tidy(() => {
+    // Outside the function below, in which TensorFlow.js's own check takes whatever is only saved for a leak.
+    const outputs = tf
+      .engine()
+      .runKernel(kernelName, { x: stopGradient(x), ...byName(inputs.slice(1).map(stopGradient)) }, attributes)
     const [y, ...statistics] = outputs as unknown as tf.Tensor[]
-    save([input!, ...rest, ...statistics])
-    return {
-      value: y!,
-      gradFunc: (dy, saved) => {
-        const tensors = saved as tf.Tensor[]
-        const own = tensors.slice(0, inputs.length)
-        // A gradient of this gradient needs operations that are differentiable themselves.
-        if (isRecording()) return tf.grads(plain)(own, dy)
-        const statisticsByName = norm.statistics.map((name, i) => [name, tensors[inputs.length + i]!])
-        const { scale } = byName(own.slice(1))
-        const gradients = tf
-          .engine()
-          .runKernel(
-            `${kernelName}Gradient`,
-            { x: own[0]!, dy: dy as tf.Tensor, ...Object.fromEntries(statisticsByName), ...(scale && { scale }) },
-            { ...attributes, affine: names.length > 0 },
-          ) as unknown as tf.Tensor[]
-        const [dx, dScale, dOffset] = gradients
-        return [dx!, ...names.map((name) => (name === 'scale' ? dScale! : dOffset!))]
-      },
-    }
+    const differentiable = tf.customGrad((...args) => {
+      const save = args.at(-1) as unknown as (tensors: tf.Tensor[]) => void
+      save([...inputs, ...statistics])
+      return {
+        value: y!,
+        gradFunc: (dy, saved) => {
+          const tensors = saved as tf.Tensor[]
+          const own = tensors.slice(0, inputs.length)
+          // A gradient of this gradient needs operations that are differentiable themselves.
+          if (isRecording()) return tf.grads(plain)(own, dy)
+          const statisticsByName = norm.statistics.map((name, i) => [name, tensors[inputs.length + i]!])
+          const { scale } = byName(own.slice(1))
+          const gradients = tf
+            .engine()
+            .runKernel(
+              `${kernelName}Gradient`,
+              { x: own[0]!, dy: dy as tf.Tensor, ...Object.fromEntries(statisticsByName), ...(scale && { scale }) },
+              { ...attributes, affine: names.length > 0 },
+            ) as unknown as tf.Tensor[]
+          const [dx, dScale, dOffset] = gradients
+          return [dx!, ...names.map((name) => (name === 'scale' ? dScale! : dOffset!))]
+        },
+      }
+    })
+    return differentiable(...inputs)
   })
-  return differentiable(...inputs)
 }
 
 function requireNormInput(x: tf.Tensor, { scale, offset }: NormParameters): void {

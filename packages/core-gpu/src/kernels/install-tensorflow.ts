@@ -1,24 +1,64 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { KernelSet } from '../backends/device.ts'
+import { adamwTensorFlow } from './adamw/tensorflow.ts'
 import { correctCalls, correctKernels } from './corrections.ts'
+import { convolutionTensorFlow } from './conv2d/tensorflow.ts'
+import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
+import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
+import { gatherRowsTensorFlow } from './lookup/tensorflow.ts'
 import { installMissingKernels } from './missing-kernels.ts'
+import { nearestCodeTensorFlow } from './nearest-code/tensorflow.ts'
 import { nameRefusals } from './refusals/refusals.ts'
-import { restoreKernels } from './registry.ts'
+import { replaceKernel, restoreKernels } from './registry.ts'
+import { resizeBilinearGradCpu, resizeNearestNeighborGradCpu } from './resize-gradients/cpu.ts'
+import { segmentSumTensorFlow } from './segment-sum/tensorflow.ts'
 
-/** Puts right what TensorFlow's kernels get wrong; they are the fastest there are, so none is replaced for speed. */
-export function installTensorFlowKernels(): void {
+const convolutions = [
+  tf.Conv2D,
+  tf.Conv2DBackpropFilter,
+  tf.Conv2DBackpropInput,
+  tf.DepthwiseConv2dNative,
+  tf.DepthwiseConv2dNativeBackpropFilter,
+  tf.DepthwiseConv2dNativeBackpropInput,
+  tf.FusedConv2D,
+]
+
+// TensorFlow has no processor version of some of their strides, dilations and paddings, or takes sorted indices only.
+const partial = [
+  tf.AvgPool,
+  tf.AvgPoolGrad,
+  tf.DepthwiseConv2dNative,
+  tf.DepthwiseConv2dNativeBackpropFilter,
+  tf.DepthwiseConv2dNativeBackpropInput,
+  tf.MaxPool,
+  tf.MaxPoolGrad,
+  tf.SparseToDense,
+]
+
+/**
+ * Registers the kernels of the tensorflow backend.
+ * @param operations whether the binding has the operations of native/kernels.cc
+ */
+export function installTensorFlowKernels(kernels: KernelSet, operations: boolean): void {
   restoreKernels('tensorflow')
-  correctKernels('tensorflow')
+  if (kernels === 'own') {
+    correctKernels('tensorflow')
+    for (const kernelName of convolutions) replaceKernel('tensorflow', kernelName, convolutionTensorFlow(kernelName))
+    replaceKernel('tensorflow', tf.Cast, castTensorFlow())
+    replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow())
+    replaceKernel('tensorflow', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
+    replaceKernel('tensorflow', tf.ResizeNearestNeighborGrad, resizeNearestNeighborGradCpu)
+    replaceKernel('tensorflow', tf.UnsortedSegmentSum, segmentSumTensorFlow(operations))
+    replaceKernel('tensorflow', 'XNearestCode', nearestCodeTensorFlow(operations))
+    if (operations) {
+      replaceKernel('tensorflow', 'XAdamW', adamwTensorFlow)
+      replaceKernel('tensorflow', 'XGatherRows', gatherRowsTensorFlow)
+      replaceKernel('tensorflow', 'XSquareSum', squareSumTensorFlow)
+    }
+  }
   installMissingKernels('tensorflow')
-  correctCalls('tensorflow')
-  // TensorFlow has no processor version of some strides, dilations and paddings.
-  nameRefusals('tensorflow', [
-    tf.AvgPool,
-    tf.AvgPoolGrad,
-    tf.DepthwiseConv2dNative,
-    tf.DepthwiseConv2dNativeBackpropFilter,
-    tf.DepthwiseConv2dNativeBackpropInput,
-    tf.MaxPool,
-    tf.MaxPoolGrad,
-    tf.SparseToDense,
-  ])
+  if (kernels === 'own') {
+    correctCalls('tensorflow')
+    nameRefusals('tensorflow', partial)
+  }
 }

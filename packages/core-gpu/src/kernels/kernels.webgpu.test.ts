@@ -3,12 +3,15 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { BackendError } from '../backends/backend-error.ts'
 import type { Device } from '../backends/device.ts'
 import { useBackend } from '../backends/use-backend.ts'
-import { adamwStep } from './adamw/adamw.ts'
+import { adamwCases } from './adamw/webgpu.cases.ts'
 import { type Convolution, convolutionGradients } from './conv2d/convolutions.ts'
-import { lookup } from './lookup/lookup.ts'
-import { nearestCode } from './nearest-code/nearest-code.ts'
-import { segmentSum } from './segment-sum/segment-sum.ts'
+import { lookupCases } from './lookup/webgpu.cases.ts'
+import { nearestCodeCases } from './nearest-code/webgpu.cases.ts'
+import { rotaryCases } from './rope/rope.cases.ts'
+import { segmentSumCases } from './segment-sum/webgpu.cases.ts'
 import { expectClose, numbers } from './testing.ts'
+import { normCases } from './webgpu-norm.cases.ts'
+import { programCases } from './webgpu-program.cases.ts'
 
 let device: Device | undefined
 let absence = ''
@@ -19,7 +22,7 @@ try {
   absence = ` (skipped: ${error.attempts[0]!.reason})`
 }
 
-describe.skipIf(!device)(`kernels on webgpu${absence}`, () => {
+describe.skipIf(!device)(`kernels on webgpu${device ? `, ${device.describe().adapter}` : absence}`, () => {
   beforeAll(() => useBackend('webgpu'))
 
   it('run on the adapter that the device names', () => {
@@ -27,75 +30,13 @@ describe.skipIf(!device)(`kernels on webgpu${absence}`, () => {
     expect(tf.getBackend()).toBe('webgpu')
   })
 
-  it('find the nearest code, the first of equal ones, and mark NaN', async () => {
-    const [n, k, d] = [37, 21, 5]
-    // Small whole numbers: every distance is exact.
-    const [x, codes] = [
-      numbers(n * d, 1).map((v) => Math.round(v * 2)),
-      numbers(k * d, 2).map((v) => Math.round(v * 2)),
-    ]
-    x[3 * d] = NaN
-    const expected = Array.from({ length: n }, (_, i) => {
-      const distances = Array.from({ length: k }, (_, j) =>
-        Array.from({ length: d }, (_, p) => (x[i * d + p]! - codes[j * d + p]!) ** 2).reduce((a, b) => a + b),
-      )
-      const least = Math.min(...distances)
-      return Number.isNaN(least) ? [-1, NaN] : [distances.indexOf(least), least]
-    })
-    const inputs = [tf.tensor2d(x, [n, d]), tf.tensor2d(codes, [k, d])] as const
-    const before = tf.memory().numTensors
-    const { indices, distances } = nearestCode(...inputs)
-    expect(Array.from(await indices.data())).toEqual(expected.map(([index]) => index))
-    expectClose(
-      await distances.data(),
-      expected.map(([, distance]) => distance!),
-    )
-    tf.dispose([indices, distances])
-    expect(tf.memory().numTensors).toBe(before)
-    tf.dispose([...inputs])
-  })
-
-  it('look codes up, with gradients that add up', async () => {
-    const table = tf.tensor2d([1, 2, 3, 4, 5, 6], [3, 2])
-    const ids = tf.tensor1d([2, 0, 2, -1], 'int32')
-    const rows = lookup(table, ids)
-    expectClose(await rows.data(), [5, 6, 1, 2, 5, 6, NaN, NaN])
-    const inside = tf.tensor2d([[2, 0], [2, 2]], [2, 2], 'int32') // prettier-ignore
-    const gradient = tf.grad((t) => tf.sum(tf.square(lookup(t as tf.Tensor2D, inside))))(table)
-    expectClose(await gradient.data(), [2, 4, 0, 0, 30, 36])
-    tf.dispose([table, ids, rows, inside, gradient])
-  })
-
-  it('sum by segment', async () => {
-    const values = tf.tensor2d(numbers(14, 3), [7, 2])
-    const ids = tf.tensor1d([1, 0, 1, -1, 3, 0, 9], 'int32')
-    const v = await values.data()
-    const sum = (...rows: number[]): number[] => [0, 1].map((j) => rows.reduce((s, i) => s + v[i * 2 + j]!, 0))
-    const sums = segmentSum(values, ids, 4)
-    expectClose(await sums.data(), [sum(1, 5), sum(0, 2), sum(), sum(4)].flat())
-    const gradient = tf.grad((x) => tf.sum(segmentSum(x as tf.Tensor2D, ids, 4)))(values)
-    expectClose(await gradient.data(), [1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0])
-    tf.dispose([values, ids, sums, gradient])
-  })
-
-  it('take AdamW steps', async () => {
-    const zeros = (): tf.Variable => tf.variable(tf.zeros([6]))
-    const [p, g] = [numbers(6, 1), numbers(6, 2)]
-    const state = {
-      parameter: tf.variable(tf.tensor1d(p)),
-      gradient: tf.tensor1d(g),
-      firstMoment: zeros(),
-      secondMoment: zeros(),
-    }
-    adamwStep(state, { learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.5, step: 1 })
-    // The first step moves by the learning rate against the sign of the gradient.
-    expectClose(
-      await state.parameter.data(),
-      Array.from(p, (x, i) => x * 0.95 - 0.1 * Math.sign(g[i]!)),
-      1e-4,
-    )
-    tf.dispose(state)
-  })
+  describe('programs', programCases)
+  describe('nearest code', nearestCodeCases)
+  describe('lookup', lookupCases)
+  describe('segment sum', segmentSumCases)
+  describe('AdamW', adamwCases)
+  describe('norms', normCases)
+  describe('rotary', rotaryCases)
 
   const convolution: Convolution = {
     batch: 2,

@@ -1,7 +1,8 @@
 // What the kernel tests share.
 import * as tf from '@tensorflow/tfjs-core'
-import { expect } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BackendName, UseBackendOptions } from '../backends/device.ts'
+import { readRecord } from '../backends/tensorflow-record.ts'
 import { useBackend } from '../backends/use-backend.ts'
 import type { WasmBackend } from './pack.ts'
 
@@ -12,7 +13,7 @@ export interface DeviceCase {
   readonly options: UseBackendOptions
 }
 
-/** Every variant of the kernels that runs without a graphics card. */
+/** Every variant of the kernels that runs without a graphics card; native TensorFlow where it has been built. */
 export const deviceCases: DeviceCase[] = [
   { title: 'cpu', backend: 'cpu', options: {} },
   { title: 'wasm, relaxed SIMD, 2 threads', backend: 'wasm', options: { simd: 'relaxed', threads: 2 } },
@@ -20,7 +21,17 @@ export const deviceCases: DeviceCase[] = [
   { title: 'wasm, plain SIMD, 2 threads', backend: 'wasm', options: { simd: 'simd', threads: 2 } },
   { title: 'wasm, no SIMD', backend: 'wasm', options: { simd: 'none' } },
   { title: 'wasm, stock kernels', backend: 'wasm', options: { kernels: 'stock' } },
+  ...(tensorflowIsBuilt() ? [{ title: 'tensorflow', backend: 'tensorflow', options: {} } as const] : []),
 ]
+
+/** Whether `x-core setup-tensorflow` has been run; if not, a skipped test says so in every file that has the cases. */
+function tensorflowIsBuilt(): boolean {
+  if (readRecord('tensorflow') !== undefined) return true
+  describe.skip('on tensorflow', () => {
+    it('has not been built here: pnpm run setup-tensorflow', () => {})
+  })
+  return false
+}
 
 /** Makes a case current. */
 export async function useCase({ backend, options }: DeviceCase): Promise<void> {

@@ -2,12 +2,56 @@ import { createHash } from 'node:crypto'
 import * as tf from '@tensorflow/tfjs-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { useBackend } from '../backends/use-backend.ts'
+import { attendCached } from './attend/attend-cached.ts'
+import { attend } from './attend/attend.ts'
+import { gelu } from '../nn/activations.ts'
+import { groupNorm } from './group-norm/group-norm.ts'
+import { layerNorm } from './layer-norm/layer-norm.ts'
+import { lookup } from './lookup/lookup.ts'
 import { nearestCode } from './nearest-code/nearest-code.ts'
 import { packFor } from './pack.ts'
+import { segmentSum } from './segment-sum/segment-sum.ts'
+import { softmax } from './softmax/softmax.ts'
 import { numbers } from './testing.ts'
 
 function tensor(shape: number[], seed: number): tf.Tensor {
   return tf.tensor(numbers(tf.util.sizeFromShape(shape), seed), shape)
+}
+
+/** Kernels that go row by row, and those whose gradients are sums over rows. */
+function rowWise(): Record<string, tf.Tensor> {
+  const [x, dy] = [tensor([3000, 130], 21), tensor([3000, 130], 22)]
+  const [scale, offset] = [tensor([130], 23), tensor([130], 24)]
+  const [image, taps] = [tensor([5, 40, 30, 24], 25), tensor([3, 3, 24, 1], 26)]
+  const depthwise = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+    tf.depthwiseConv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same')
+  const layer = (a: tf.Tensor, s: tf.Tensor, o: tf.Tensor): tf.Tensor => layerNorm(a, { scale: s, offset: o })
+  const group = (a: tf.Tensor, s: tf.Tensor, o: tf.Tensor): tf.Tensor => groupNorm(a, 4, { scale: s, offset: o })
+  const [dLayer, dScale, dOffset] = tf.grads(layer)([x, scale, offset], dy) as [tf.Tensor, tf.Tensor, tf.Tensor]
+  const parameters = [tensor([24], 27), tensor([24], 28)]
+  const [dGroup, dGroupScale] = tf.grads(group)([image, ...parameters]) as [tf.Tensor, tf.Tensor]
+  const [dImage, dTaps] = tf.grads(depthwise)([image, taps]) as [tf.Tensor, tf.Tensor]
+  const ids = tf.tensor1d(
+    Int32Array.from(numbers(3000, 29), (value) => (value + 1) * 40),
+    'int32',
+  )
+  return {
+    softmax: tf.grad(softmax)(x, dy),
+    gelu: tf.grad(gelu)(x, dy),
+    dLayer,
+    dScale,
+    dOffset,
+    dGroup,
+    dGroupScale,
+    dImage,
+    dTaps,
+    columns: tf.sum(x, 0),
+    rows: tf.mean(x, 1),
+    all: tf.sum(x),
+    spread: tf.grad((t) => tf.mean(t, 0))(x),
+    segments: segmentSum(x as tf.Tensor2D, ids, 80),
+    picked: lookup(x as tf.Tensor2D, ids),
+  }
 }
 
 /** What several kernels give, large enough to be shared out; as fingerprints of the bits. */
@@ -19,7 +63,36 @@ function results(): Record<string, string> {
     const strided = (a: tf.Tensor): tf.Tensor => tf.conv2d(a as tf.Tensor4D, filter, 2, 'same')
     const [dx, dFilter] = tf.grads(convolve)([x, filter]) as [tf.Tensor, tf.Tensor]
     const codes = nearestCode(tensor([700, 33], 3) as tf.Tensor2D, tensor([901, 33], 4) as tf.Tensor2D)
+    const [q, k, v] = [tensor([2, 4, 150, 24], 12), tensor([2, 2, 170, 24], 13), tensor([2, 2, 170, 40], 14)] as [
+      tf.Tensor4D,
+      tf.Tensor4D,
+      tf.Tensor4D,
+    ]
+    const attention = (...x: tf.Tensor[]): tf.Tensor =>
+      attend(x[0] as tf.Tensor4D, x[1] as tf.Tensor4D, x[2] as tf.Tensor4D, { causal: true, bias: x[3]! }).output
+    const manyGroups = tf.tile(q, [4, 1, 1, 1]) as tf.Tensor4D
+    const [dq, dk, dv, dBias] = tf.grads(attention)([q, k, v, tensor([4, 1, 170], 15)]) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ]
+    const attended = {
+      dManyGroups: tf.grad((x) => attend(x as tf.Tensor4D, x as tf.Tensor4D, manyGroups).output)(manyGroups),
+      ...attend(q, k, v, { causal: true }),
+      decoded: attendCached(
+        tf.slice(q, [0, 0, 0, 0], [-1, -1, 2, -1]),
+        tf.tile(k, [1, 1, 5, 1]),
+        tf.tile(v, [1, 1, 5, 1]),
+        800,
+      ).output,
+    }
     return {
+      dq,
+      dk,
+      dv,
+      dBias,
+      ...attended,
       product: tf.matMul(tensor([300, 257], 5), tensor([257, 190], 6)),
       transposed: tf.matMul(tensor([257, 300], 5), tensor([190, 257], 6), true, true),
       batch: tf.matMul(tensor([30, 40, 64], 7), tensor([30, 64, 50], 8)),
@@ -29,6 +102,7 @@ function results(): Record<string, string> {
       dx,
       dFilter,
       ...codes,
+      ...rowWise(),
     }
   })
   const bits = (x: tf.Tensor): string => createHash('sha256').update(new Uint8Array(x.dataSync().buffer)).digest('hex')

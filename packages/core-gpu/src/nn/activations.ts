@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { activation } from '../kernels/activation/activation.ts'
 import { BaseModule } from '../module/module.ts'
 import { requireTensor } from '../validation/validation.ts'
 import type { Layer } from './layer.ts'
@@ -43,20 +44,17 @@ export function softplus(x: tf.Tensor): tf.Tensor {
 
 /** x sigmoid(x), also called swish (arXiv 1702.03118). */
 export function silu(x: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => tf.mul(x, tf.sigmoid(x)))
+  return activation('silu', x)
 }
 
 /** x times the normal distribution function at x (arXiv 1606.08415). */
 export function gelu(x: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)))
+  return activation('gelu', x)
 }
 
 /** The GELU with its distribution function approximated by a hyperbolic tangent (arXiv 1606.08415). */
 export function geluTanh(x: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => {
-    const cubic = tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715))
-    return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
-  })
+  return activation('geluTanh', x)
 }
 
 /** An activation function as a layer. */

@@ -51,9 +51,18 @@ export class Linear extends BaseModule implements Layer {
       // One flat product: the batched kernel would take the same weight once per batch entry.
       const rows = tf.reshape(x, [-1, this.inFeatures]) as tf.Tensor2D
       const weight = this.weight as unknown as tf.Tensor2D
-      const bias = this.bias ? { bias: this.bias } : {}
-      const y = tf.fused.matMul({ a: rows, b: weight, transposeB: true, ...bias }) // [N, out]
-      return tf.reshape(y, [...outer, this.outFeatures])
+      return tf.reshape(this.#product(rows, weight), [...outer, this.outFeatures])
     })
+  }
+
+  /** @returns [N, out] */
+  #product(rows: tf.Tensor2D, weight: tf.Tensor2D): tf.Tensor {
+    // tfjs-node fuses nothing, and the fused gradient computes what nobody asked for, by way of three dimensions.
+    if (tf.getBackend() === 'tensorflow') {
+      const product = tf.matMul(rows, weight, false, true)
+      return this.bias ? tf.add(product, this.bias) : product
+    }
+    const bias = this.bias ? { bias: this.bias } : {}
+    return tf.fused.matMul({ a: rows, b: weight, transposeB: true, ...bias })
   }
 }

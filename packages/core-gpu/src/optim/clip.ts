@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { hasKernel } from '../kernels/registry.ts'
 
 /** Gradients brought under a norm; all tensors in it are the caller's. */
 export interface ClippedGradients {
@@ -10,9 +11,13 @@ export interface ClippedGradients {
 /** The Euclidean norm of all gradients taken as one vector, []; 0 when there are none. */
 export function globalNorm(gradients: Record<string, tf.Tensor>): tf.Scalar {
   return tf.tidy(() => {
-    const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)))
-    return squares.length === 0 ? tf.scalar(0) : tf.sqrt(tf.addN(squares))
+    return Object.keys(gradients).length === 0 ? tf.scalar(0) : tf.sqrt(squareSum(gradients))
   }) as tf.Scalar
+}
+
+function squareSum(gradients: Record<string, tf.Tensor>): tf.Tensor {
+  if (hasKernel('XSquareSum')) return tf.engine().runKernel('XSquareSum', gradients)
+  return tf.addN(Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient))))
 }
 
 /**

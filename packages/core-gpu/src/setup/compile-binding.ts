@@ -8,6 +8,8 @@ import { libraryFiles } from './tensorflow-library.ts'
 export interface BindingParts {
   /** folder of the package tfjs-node */
   readonly tfjsNode: string
+  /** source of our own operations */
+  readonly kernels: string
   /** folder of the package node-api-headers */
   readonly headers: string
   /** folder of TensorFlow's libraries, with `include` */
@@ -20,18 +22,23 @@ export interface BindingParts {
 
 /** The compiler's arguments. */
 export function compilerArguments(parts: BindingParts): string[] {
-  const { tfjsNode, headers, tensorflow, libraryPath, output, platform } = parts
+  const { tfjsNode, kernels, headers, tensorflow, libraryPath, output, platform } = parts
   const here = platform === 'darwin' ? '@loader_path' : '$ORIGIN'
   const rpath = 'absolute' in libraryPath ? libraryPath.absolute : `${here}/${libraryPath.besideBinding}`
   return [
     '-std=c++17',
-    '-O2',
+    '-O3',
     '-fPIC',
+    // Roots and comparisons of our own operations then run in vectors.
+    '-fno-math-errno',
+    '-fno-trapping-math',
+    '-pthread',
     `-DNAPI_VERSION=${nodeApi}`,
     // Node's functions are found when Node loads the binding.
     ...(platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared']),
     ...[join(headers, 'include'), join(tensorflow, 'include'), tfjsNode].flatMap((folder) => ['-I', folder]),
     ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(tfjsNode, 'binding', file)),
+    kernels,
     ...libraryFiles(platform).map((file) => join(tensorflow, file)),
     `-Wl,-rpath,${rpath}`,
     '-o',

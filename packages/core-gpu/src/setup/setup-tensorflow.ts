@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { bindingFile, type BuiltTensorFlow } from '../backends/tensorflow-build.ts'
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { bindingFile, type BuiltTensorFlow, nativeKernels } from '../backends/tensorflow-build.ts'
 import { cacheFolder, readRecord, recordFile, type TensorFlowRecord } from '../backends/tensorflow-record.ts'
 import { writeAtomically } from './atomic-file.ts'
 import { compileBinding } from './compile-binding.ts'
@@ -91,6 +92,7 @@ export async function setupTensorFlow(options: SetupOptions, tools: SetupTools):
     say('compiling the binding')
     await compileBinding(run, compiler, {
       tfjsNode: source,
+      kernels: kernelsSource(),
       headers,
       tensorflow: library.folder,
       libraryPath: library === installed ? { absolute: library.folder } : { besideBinding: 'tensorflow' },
@@ -100,7 +102,7 @@ export async function setupTensorFlow(options: SetupOptions, tools: SetupTools):
     rmSync(packages, { recursive: true })
     if (library !== installed) rmSync(join(library.folder, 'include'), { recursive: true })
 
-    const build = { variant: variantOf(options), tfjsNode: tfjsNode.version }
+    const build = { variant: variantOf(options), tfjsNode: tfjsNode.version, kernels: nativeKernels }
     await tryInChild({ ...build, folder: staging }, options, tools)
     moveIntoPlace(staging, target)
     const record: TensorFlowRecord = {
@@ -124,6 +126,12 @@ export async function setupTensorFlow(options: SetupOptions, tools: SetupTools):
   }
 }
 
+/** The source of our own operations, which this package brings along. */
+function kernelsSource(): string {
+  const manifest = createRequire(import.meta.url).resolve('@x/core-gpu/package.json')
+  return join(dirname(manifest), 'native', 'kernels.cc')
+}
+
 function variantOf({ gpu }: SetupOptions): TensorFlowRecord['variant'] {
   return gpu ? 'tensorflow-gpu' : 'tensorflow'
 }
@@ -140,7 +148,8 @@ async function workingBuild(
 ): Promise<TensorFlowRecord | undefined> {
   try {
     const record = readRecord(variantOf(options))
-    if (record === undefined || record.tfjsNode !== tfjsNode.version) return undefined
+    if (record === undefined || record.tfjsNode !== tfjsNode.version || record.kernels !== nativeKernels)
+      return undefined
     if (options.dir !== undefined && record.folder !== resolve(options.dir)) return undefined
     const wanted =
       options.wheel === undefined

@@ -84,7 +84,7 @@ export async function downloadWheel(run: Run, python: Python, distribution: stri
 const unpackScript = `
 import hashlib, json, re, sys, zipfile
 wheel, target, libraries = sys.argv[1], sys.argv[2], sys.argv[3:]
-headers = re.compile(r"tensorflow/include/(tensorflow/c|tensorflow/core/platform|tsl/platform|xla/tsl/c)/.*\\.h$")
+headers = re.compile(r"tensorflow/include/(absl|tensorflow/c|tensorflow/core/(common_runtime|platform)|tsl/platform|xla/tsl/c)/.*\\.(h|inc)$")
 with zipfile.ZipFile(wheel) as archive:
     names = archive.namelist()
     wanted = [n for n in names if headers.match(n) or n in ["tensorflow/" + l for l in libraries]]
@@ -94,7 +94,7 @@ digest = hashlib.sha256()
 with open(wheel, "rb") as file:
     for part in iter(lambda: file.read(1 << 20), b""):
         digest.update(part)
-print(json.dumps({"version": version, "sha256": digest.hexdigest(), "complete": len([n for n in wanted if n.endswith(".h")]) > 0 and len([n for n in wanted if not n.endswith(".h")]) == len(libraries)}))
+print(json.dumps({"version": version, "sha256": digest.hexdigest(), "complete": all("tensorflow/" + n in wanted for n in libraries + ["include/tensorflow/c/c_api.h"])}))
 `
 
 /**

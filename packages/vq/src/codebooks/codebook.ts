@@ -15,6 +15,8 @@ export interface Codebook extends Module {
   readonly dim: number
   /** @returns the codes `[K, d]`, differentiable towards what they are made of */
   codes(): tf.Tensor2D
+  /** Sees a training batch `[N, d]` before codes are chosen for it; `counts` `[N]` is 1 where a vector counts. */
+  observe?(z: tf.Tensor2D, counts: tf.Tensor1D | null): void
   /** Learns from what was assigned, where codes are not left to an optimizer. */
   learn?(assigned: Assigned): void
   /** Puts all codes at `means` `[K, d]`, each the mean of so many vectors: `counts` `[K]`. */

@@ -1,9 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, key as makeKey, type Key, requireInteger, variable } from '@x/core-gpu'
-import { type Codebook, type CodeInitialiser, uniformCodes } from './codebook.ts'
+import { euclidean, type Metric } from '../metric.ts'
 import { blend } from './blend.ts'
+import { type Codebook, type CodeInitialiser, uniformCodes } from './codebook.ts'
 
 export interface FreeCodebookOptions {
+  /** default: euclidean; on the sphere the codes are the parameters scaled to length 1 */
+  readonly metric?: Metric
   /** default: uniform in ±1/K */
   readonly init?: CodeInitialiser
   /** default: `key(0)` */
@@ -16,19 +19,21 @@ export class FreeCodebook extends BaseModule implements Codebook {
   readonly dim: number
   /** `[K, d]` */
   readonly weight: tf.Variable
+  readonly #metric: Metric
 
   constructor(size: number, dim: number, options: FreeCodebookOptions = {}) {
     super()
     requireInteger('codebookSize', size, 1)
     requireInteger('dim', dim, 1)
-    const { init = uniformCodes, key = makeKey(0) } = options
+    const { metric = euclidean, init = uniformCodes, key = makeKey(0) } = options
     this.size = size
     this.dim = dim
+    this.#metric = metric
     this.weight = variable(init([size, dim], key))
   }
 
   codes(): tf.Tensor2D {
-    return tf.clone(this.weight) as tf.Tensor2D
+    return this.#metric.project(this.weight as unknown as tf.Tensor2D)
   }
 
   place(means: tf.Tensor2D): void {

@@ -4,7 +4,7 @@ import { expectGolden, goldenTensor } from '@x/core-gpu/testing'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { goldenCases } from '../golden/golden.ts'
-import { type Estimator, straightThrough, straightThroughWith } from './estimator.ts'
+import { type PlainEstimator, straightThrough, straightThroughWith } from './estimator.ts'
 import { rotateTo, rotationTrick } from './rotation.ts'
 
 /** `[value, gradient at z for the gradient g at the value]` */
@@ -98,7 +98,7 @@ describe.each(['cpu', 'wasm'] as const)('estimators on %s', (backend) => {
     const [z, q] = key(8)
       .split(2)
       .map((k) => k.normal<tf.Rank.R2>([5, 3])) as [tf.Tensor2D, tf.Tensor2D]
-    const estimators: Estimator[] = [straightThrough, rotationTrick(), straightThroughWith(() => tf.eye(3))]
+    const estimators: PlainEstimator[] = [straightThrough, rotationTrick(), straightThroughWith(() => tf.eye(3))]
     for (const estimate of estimators)
       expect(() => tf.grad((codes: tf.Tensor) => tf.sum(estimate(z, codes as tf.Tensor2D)))(q)).toThrow(/gradient/i)
   })

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { stopGradient } from '@x/core-gpu'
-import { type Estimator, estimator } from './estimator.ts'
+import { estimator, type PlainEstimator } from './estimator.ts'
 
 export interface RotationOptions {
   /**
@@ -16,7 +16,7 @@ export interface RotationOptions {
  *
  * With R the rotation from z to q: `lambda R z + sg[q - lambda R z]`, lambda = |q| / |z|.
  */
-export function rotationTrick(options: RotationOptions = {}): Estimator {
+export function rotationTrick(options: RotationOptions = {}): PlainEstimator {
   const { scaled = true } = options
   return estimator((g, z, q) =>
     tf.tidy(() => {

@@ -1,7 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { BaseModule, type Key, requireInteger, segmentSum, variable } from '@x/core-gpu'
+import { BaseModule, type Key, type Module, requireInteger, segmentSum, variable } from '@x/core-gpu'
 import { blend } from '../codebooks/blend.ts'
+import { pickRows } from '../initialisation/pick-rows.ts'
 import type { Assigned, Codebook } from '../codebooks/codebook.ts'
+
+/** What becomes of codes that are chosen too rarely. */
+export interface Revival extends Module {
+  /** Counts a step's choices, then moves what is dead in the codebook. */
+  replace(codebook: Codebook, assigned: Assigned, key: Key | undefined): void
+}
 
 export interface DeadCodesOptions {
   /** a code chosen fewer than this many times a step, as a running mean, is dead; default 1 */
@@ -21,7 +28,7 @@ export interface DeadCodesOptions {
  * The running means start at 1 and the check follows every step, so a threshold above 1 replaces most codes at once:
  * keep it at 1 or below unless that is meant.
  */
-export class DeadCodes extends BaseModule {
+export class DeadCodes extends BaseModule implements Revival {
   /** running mean of choices, `[K]` */
   readonly hits: tf.Variable
   readonly #threshold: number
@@ -57,15 +64,9 @@ export class DeadCodes extends BaseModule {
 
   /** For the r-th expired code the r-th row in order, from the start again when rows run out: `[K, d]`. */
   #rowsFor(expired: tf.Tensor1D, z: tf.Tensor2D, indices: tf.Tensor1D, key: Key | undefined): tf.Tensor2D {
-    const n = z.shape[0]
-    const drawn = tf.tensor1d(this.#order(n, key), 'int32')
-    // Rows that count come first, in the order drawn.
-    const counts = tf.cast(tf.greaterEqual(tf.gather(indices, drawn), tf.scalar(0, 'int32')), 'float32') // [N]
-    const order = tf.gather(drawn, tf.topk(tf.mul(counts, tf.range(n, 0, -1)), n).indices as tf.Tensor1D) // [N]
-    const usable = tf.maximum(tf.sum(counts), 1)
-    const rank = tf.sub(tf.cumsum(expired), expired) // [K], how many dead codes stand before
-    const wrapped = tf.sub(rank, tf.mul(tf.floor(tf.div(tf.add(rank, 0.5), usable)), usable))
-    return tf.gather(z, tf.gather(order, tf.cast(tf.round(wrapped), 'int32')))
+    const counts = tf.cast(tf.greaterEqual(indices, tf.scalar(0, 'int32')), 'float32') as tf.Tensor1D // [N]
+    const rank = tf.sub(tf.cumsum(expired), expired) as tf.Tensor1D // [K], how many dead codes stand before
+    return pickRows(z, counts, this.#order(z.shape[0], key), rank)
   }
 }
 

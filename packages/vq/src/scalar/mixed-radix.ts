@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 
-/** Numbers whose i-th digit counts to `levels[i]`, the first digit least significant; exact in int32. */
+/** Numbers whose i-th digit counts to `levels[i]`; exact in int32. */
 export interface MixedRadix {
   /** product of the levels */
   readonly size: number
@@ -12,11 +12,16 @@ export interface MixedRadix {
   decode(numbers: tf.Tensor): tf.Tensor
 }
 
-/** @throws RangeError when the numbers would not fit into int32 */
-export function mixedRadix(levels: readonly number[]): MixedRadix {
-  const basis = levels.map((_, i) => levels.slice(0, i).reduce((a, b) => a * b, 1))
+/**
+ * @param first whether the first digit is the least significant (as in finite scalar quantization) or the most
+ * significant one (as in lookup-free quantization)
+ * @throws RangeError when the numbers would not fit into int32
+ */
+export function mixedRadix(levels: readonly number[], first: 'least' | 'most' = 'least'): MixedRadix {
   const size = levels.reduce((a, b) => a * b, 1)
   if (size > 2 ** 31 - 1) throw new RangeError(`levels: expected at most 2^31 - 1 codes, got ${size}`)
+  const lower = (i: number): readonly number[] => (first === 'least' ? levels.slice(0, i) : levels.slice(i + 1))
+  const basis = levels.map((_, i) => lower(i).reduce((a, b) => a * b, 1))
   const whole = (value: number): tf.Scalar => tf.scalar(value, 'int32')
   return {
     size,
@@ -31,12 +36,12 @@ export function mixedRadix(levels: readonly number[]): MixedRadix {
       tf.tidy(() => {
         const digits: tf.Tensor[] = []
         let rest = tf.cast(numbers, 'int32')
-        for (const L of levels) {
+        for (const L of first === 'least' ? levels : levels.toReversed()) {
           const { quotient, remainder } = divide(rest, whole(L))
           digits.push(remainder)
           rest = quotient
         }
-        return tf.cast(tf.stack(digits, -1), 'float32')
+        return tf.cast(tf.stack(first === 'least' ? digits : digits.toReversed(), -1), 'float32')
       }),
   }
 }

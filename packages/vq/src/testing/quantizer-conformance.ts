@@ -11,6 +11,12 @@ export interface QuantizerExample<Options> {
   readonly badOptions: Readonly<Record<string, readonly unknown[]>>
   /** whether each vector takes the code at the smallest Euclidean distance */
   readonly nearest: boolean
+  /** shape of one thing to quantize, before the last dimension, such as an image's; default `[]`, a vector */
+  readonly item?: readonly number[]
+  /** indices per thing to quantize, if not one for each codebook */
+  readonly indicesPerItem?: number
+  /** whether a code is always the same vector, and a sum of codes their sum; default true */
+  readonly fixedCodes?: boolean
 }
 
 /**
@@ -22,6 +28,11 @@ export function quantizerConformance<Options>(
   example: QuantizerExample<NoInfer<Options>>,
 ): ConformanceCheck[] {
   const make = (seed: number): Quantizer => method(example.options(key(seed)))
+  const { item = [], fixedCodes = true } = example
+  const sample = (quantizer: Quantizer, lead: readonly number[], seed: number): tf.Tensor =>
+    key(seed).normal([...lead, ...item, quantizer.dim])
+  const train = (quantizer: Quantizer, from: Key): Record<string, tf.Tensor> => trainTwice(quantizer, item, from)
+  const perItem = (quantizer: Quantizer): number => example.indicesPerItem ?? quantizer.codebooks
   const check = (name: string, run: (quantizer: Quantizer) => void | Promise<void>): ConformanceCheck => ({
     name: `${method.id} ${name}`,
     run: async () => {
@@ -35,12 +46,11 @@ export function quantizerConformance<Options>(
   return [
     ...conformance(method, { ...example, call: train }),
     check('keeps every leading shape', (quantizer) => {
-      const { dim, codebooks } = quantizer
       for (const lead of [[], [1], [5], [2, 3], [2, 1, 3, 2]]) {
-        const z = key(2).normal([...lead, dim])
+        const z = sample(quantizer, lead, 2)
         const { quantized, indices, loss, terms } = quantizer.quantize(z)
         demand(tf.util.arraysEqual(quantized.shape, z.shape), `quantized: shape [${quantized.shape}] for [${z.shape}]`)
-        const wanted = codebooks === 1 ? lead : [...lead, codebooks]
+        const wanted = perItem(quantizer) === 1 ? lead : [...lead, perItem(quantizer)]
         demand(tf.util.arraysEqual(indices.shape, wanted), `indices: shape [${indices.shape}] for [${z.shape}]`)
         demand(indices.dtype === 'int32', `indices: ${indices.dtype}, expected int32`)
         demand(loss.rank === 0, `loss: shape [${loss.shape}], expected a scalar`)
@@ -54,19 +64,10 @@ export function quantizerConformance<Options>(
       const { quantized, indices, ...rest } = quantizer.quantize(z)
       const decoded = quantizer.decode(indices)
       await expectSame('decode(indices)', { codes: decoded }, { codes: quantized })
-      const codebook = quantizer.codebook()
-      demand(
-        tf.util.arraysEqual(codebook.shape, [quantizer.codebookSize, quantizer.dim / quantizer.codebooks]),
-        `codebook: shape [${codebook.shape}]`,
-      )
-      const [codes, chosen, values] = await Promise.all([codebook.data(), indices.data(), quantized.data()])
-      const width = codebook.shape[1]
-      chosen.forEach((index, i) => {
-        demand(index >= 0 && index < quantizer.codebookSize, `index ${index} is out of range`)
-        for (let j = 0; j < width; j++)
-          demand(codes[index * width + j] === values[i * width + j], `vector ${i} is not code ${index} of the codebook`)
-      })
-      tf.dispose([z, quantized, indices, decoded, codebook, rest])
+      const chosen = await indices.data()
+      for (const index of chosen) demand(index >= 0 && index < quantizer.codebookSize, `index ${index} is out of range`)
+      if (fixedCodes) await expectSums(quantizer, await quantized.data(), chosen)
+      tf.dispose([z, quantized, indices, decoded, rest])
     }),
     check('loses nothing outside training, and the sum of its terms in training', async (quantizer) => {
       const z = sample(quantizer, [16], 5)
@@ -103,7 +104,11 @@ export function quantizerConformance<Options>(
       const z = sample(quantizer, [64], 9)
       const parameters = quantizer.parameters()
       if (Object.keys(parameters).length > 0) {
-        const out = valueAndGradients(parameters, () => quantizer.quantize(z, { training: true, key: key(10) }))
+        const out = valueAndGradients(parameters, () => {
+          // As an objective sees it: some methods train their codes through the value, without a loss of their own.
+          const { quantized, loss } = quantizer.quantize(z, { training: true, key: key(10) })
+          return { loss: tf.add(loss, tf.sum(tf.mul(quantized, weights(quantized.shape)))) }
+        })
         for (const name of Object.keys(parameters)) {
           const values = await out.gradients[name]?.data()
           demand(values !== undefined && values.some((value) => value !== 0), `parameter "${name}" gets no gradient`)
@@ -123,16 +128,16 @@ export function quantizerConformance<Options>(
       await expectSame('quantized where it counts', { head }, { head: alone.quantized })
       const indices = await masked.indices.data()
       demand(
-        indices.slice(-2 * quantizer.codebooks).every((index) => index === -1),
+        indices.slice(-2 * perItem(quantizer)).every((index) => index === -1),
         'masked indices are not -1',
       )
       demand(
-        indices.slice(0, 4 * quantizer.codebooks).every((index) => index >= 0),
+        indices.slice(0, 4 * perItem(quantizer)).every((index) => index >= 0),
         'an index that counts is -1',
       )
       const values = await masked.quantized.data()
       demand(
-        values.slice(4 * quantizer.dim).every((value) => value === 0),
+        values.slice(4 * quantizer.dim * tf.util.sizeFromShape([...item])).every((value) => value === 0),
         'masked vectors are not zero',
       )
       const decoded = quantizer.decode(masked.indices)
@@ -150,13 +155,13 @@ export function quantizerConformance<Options>(
     check('refuses bad input by name', (quantizer) => {
       const { dim, codebookSize } = quantizer
       const bad = {
-        narrow: tf.zeros([2, dim + 1]),
-        nan: tf.fill([2, dim], Number.NaN),
-        infinite: tf.fill([2, dim], Infinity),
-        z: tf.zeros([2, dim]),
+        narrow: tf.zeros([2, ...item, dim + 1]),
+        nan: tf.fill([2, ...item, dim], Number.NaN),
+        infinite: tf.fill([2, ...item, dim], Infinity),
+        z: tf.zeros([2, ...item, dim]),
         mask: tf.ones([3]),
         floats: tf.zeros([2]),
-        beyond: tf.fill([2, quantizer.codebooks], codebookSize, 'int32'),
+        beyond: tf.fill([2, perItem(quantizer)], codebookSize, 'int32'),
       }
       expectRefusal('z', () => quantizer.quantize(bad.narrow))
       expectRefusal('z', () => quantizer.quantize([1, 2] as unknown as tf.Tensor))
@@ -192,14 +197,9 @@ export function quantizerConformance<Options>(
   ]
 }
 
-/** Vectors spread about as wide as codes may lie. */
-function sample(quantizer: Quantizer, lead: number[], seed: number): tf.Tensor {
-  return key(seed).normal([...lead, quantizer.dim])
-}
-
 /** One training step's results, and those of the step after. */
-function train(quantizer: Quantizer, from: Key): Record<string, tf.Tensor> {
-  const z = from.normal([32, quantizer.dim])
+function trainTwice(quantizer: Quantizer, item: readonly number[], from: Key): Record<string, tf.Tensor> {
+  const z = from.normal([32, ...item, quantizer.dim])
   const first = quantizer.quantize(z, { training: true, key: from.fold(1) })
   const second = quantizer.quantize(z, { training: true, key: from.fold(2) })
   z.dispose()
@@ -213,6 +213,32 @@ function train(quantizer: Quantizer, from: Key): Record<string, tf.Tensor> {
     nextIndices: second.indices,
     nextLoss: second.loss,
   }
+}
+
+/**
+ * Every vector must be made of its codes: parts side by side, each the sum of as many codes as there are codebooks to a
+ * part, added in order in float32.
+ */
+async function expectSums(quantizer: Quantizer, values: ArrayLike<number>, chosen: ArrayLike<number>): Promise<void> {
+  const { dim, codebooks, codebookSize } = quantizer
+  const codebook = quantizer.codebook()
+  const width = codebook.shape.at(-1)!
+  const [parts, own] = [dim / width, codebook.rank === 3]
+  const shape = own ? [codebooks, codebookSize, width] : [codebookSize, width]
+  demand(tf.util.arraysEqual(codebook.shape, shape), `codebook: shape [${codebook.shape}], expected [${shape}]`)
+  demand(codebooks % parts === 0, `codebook: codes of width ${width} do not make up ${dim} dimensions`)
+  const codes = await codebook.data()
+  codebook.dispose()
+  const layers = codebooks / parts
+  const code = (i: number, c: number, j: number): number =>
+    codes[((own ? c * codebookSize : 0) + chosen[i * codebooks + c]!) * width + j]!
+  for (let i = 0; i < values.length / dim; i++)
+    for (let k = 0; k < dim; k++) {
+      const first = Math.floor(k / width) * layers
+      let sum = code(i, first, k % width)
+      for (let l = 1; l < layers; l++) sum = Math.fround(sum + code(i, first + l, k % width))
+      demand(sum === values[i * dim + k], `vector ${i} is not made of its codes`)
+    }
 }
 
 /** Weights without symmetry, so that no gradient cancels by chance. */

@@ -1,6 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { grainOf } from '../matmul/gemm.ts'
 import type { Pack } from '../pack.ts'
 import type { AdamWOptions } from './adamw.ts'
+
+/** What a number costs, in multiply-adds. */
+const operations = 8
 
 /** XAdamW: one pass, in place when no other tensor shares the data; else into new tensors, which it returns. */
 export function adamwWasm(
@@ -18,13 +22,16 @@ export function adamwWasm(
   const updated = inPlace ? [] : state.map(({ shape }) => pack.output(shape))
   const [p, m, v] = state.map((tensor) => pack.address(tensor)) as [number, number, number]
   const targets = inPlace ? [p, m, v] : updated.map((tensor) => pack.address(tensor))
-  pack.run.adamw(
+  pack.parallel(
+    'adamw',
+    tf.util.sizeFromShape(inputs.parameter.shape),
+    grainOf(operations, 4),
+    0,
     p,
     pack.address(inputs.gradient),
     m,
     v,
     ...targets,
-    tf.util.sizeFromShape(inputs.parameter.shape),
     beta1,
     1 - beta1,
     beta2,

@@ -111,6 +111,16 @@ describe.each(deviceCases)('attendCached on $title', (device) => {
     })
   })
 
+  it('takes lengths below 0 as 0 and above the capacity as the capacity', () => {
+    tf.tidy(() => {
+      const { q, k, v } = tensors(sizes, 1)
+      const result = (...lengths: number[]): tf.Tensor =>
+        attendCached(q, k, v, tf.tensor1d(lengths, 'int32'), { window: 7 }).output
+      expectClose(result(-3, 1000).dataSync(), result(0, 50).dataSync())
+      expect(Array.from(result(-3, 1000).dataSync().subarray(0, 60))).toEqual(Array.from({ length: 60 }, () => 0))
+    })
+  })
+
   it('lets no gradient through', () => {
     tf.tidy(() => {
       const { q, k, v } = tensors(sizes, 1)

@@ -71,31 +71,36 @@ export interface AttendSizes {
   readonly valueWidth: number
 }
 
+type Sized = Pick<tf.TensorInfo, 'shape'> & { readonly dtype?: tf.DataType }
+
 /** The sizes of tensors that fit one another. */
-export function attendSizes(
-  q: { readonly shape: readonly number[] },
-  k: { readonly shape: readonly number[] },
-  v: { readonly shape: readonly number[] },
-): AttendSizes {
+export function attendSizes(q: Sized, k: Sized, v: Sized): AttendSizes {
   const [batch, heads, queries, width] = q.shape as [number, number, number, number]
   const [, groups, keys] = k.shape as [number, number, number, number]
-  return { batch, heads, groups, queries, keys, width, valueWidth: v.shape[3]! }
+  return { batch, heads, groups, queries, keys, width, valueWidth: storedWidth(v) }
 }
 
 /**
- * The tensors of a call as the kernels take them; `bias` and `mask` are new ones, to be disposed.
+ * The tensors of a call as the kernels take them; `bias` and `mask` are new ones, to be disposed. With `half`, k and v
+ * may be int32, as `packHalf` makes them.
  * @throws TypeError when something is no tensor
  * @throws RangeError when a shape or an element type does not fit
  */
-export function attendInputs(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, options: AttendOptions): AttendInputs {
+export function attendInputs(
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  options: AttendOptions,
+  { half = false }: { half?: boolean } = {},
+): AttendInputs {
   requireFloats('q', q, [null, null, null, null])
   const [batch, heads, queries, width] = q.shape
-  requireFloats('k', k, [batch, null, null, width])
+  requireStored('k', k, [batch, null, null], width, half)
   const [, groups, keys] = k.shape
   if (width === 0) throw new RangeError(`q: expected d >= 1, got ${describeShape(q.shape)}`)
   if (groups === 0 || heads % groups !== 0)
     throw new RangeError(`k: expected a number of heads that divides q's ${heads}, got ${describeShape(k.shape)}`)
-  requireFloats('v', v, [batch, groups, keys, null])
+  requireStored('v', v, [batch, groups, keys], null, half)
   const { bias, mask, sinks } = options
   if (sinks !== undefined) requireFloats('sinks', sinks, [heads])
   const scores = [batch, heads, queries, keys]
@@ -112,6 +117,23 @@ export function attendInputs(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, opt
 function requireFloats(name: string, x: tf.Tensor, shape: readonly (number | null)[]): void {
   requireShape(name, x, shape)
   if (x.dtype !== 'float32') throw new RangeError(`${name}: expected float32, got ${x.dtype}`)
+}
+
+function requireStored(
+  name: string,
+  x: tf.Tensor,
+  outer: readonly (number | null)[],
+  width: number | null,
+  half: boolean,
+): void {
+  requireTensor(name, x)
+  if (half && x.dtype === 'int32') requireShape(name, x, [...outer, width === null ? null : width / 2])
+  else requireFloats(name, x, [...outer, width])
+}
+
+/** The last dimension of k or v, which are packed two to an element where they are int32. */
+function storedWidth({ shape, dtype }: Sized): number {
+  return dtype === 'int32' ? shape[3]! * 2 : shape[3]!
 }
 
 /** A tensor of rank 4 that broadcasts to the scores. */

@@ -82,7 +82,9 @@ function scores(inputs: AttendInputs, { scale, softcap, left, right }: AttendAtt
   const capped = softcap > 0 ? tf.mul(tf.tanh(tf.div(scaled, softcap)), softcap) : scaled
   const biased = inputs.bias ? tf.add(capped, rowsOf(inputs.bias, rows)) : capped
 
-  const lengths = inputs.lengths ? tf.reshape(inputs.lengths, [-1, 1, 1, 1]) : tf.scalar(keys, 'int32')
+  const lengths = inputs.lengths
+    ? tf.minimum(tf.maximum(tf.reshape(inputs.lengths, [-1, 1, 1, 1]), tf.scalar(0, 'int32')), tf.scalar(keys, 'int32'))
+    : tf.scalar(keys, 'int32')
   const key = tf.range(0, keys, 1, 'int32') // [S]
   const row = tf.reshape(tf.range(rows.from, rows.from + rows.count, 1, 'int32'), [rows.count, 1])
   const position = tf.add(row, tf.sub(lengths, tf.scalar(queries, 'int32'))) // [B, 1, rows, 1]
@@ -150,13 +152,15 @@ function rowGradients(
 }
 
 /** d logSumExp - Delta, Delta = dO . o, [B, h, L]. */
-function upstreamOfSum({ dOutput, output, dLogSumExp }: AttendGradientInputs): tf.Tensor3D {
-  const delta = tf.sum(tf.mul(dOutput, output), 3)
+function upstreamOfSum({ dOutput, output, logSumExp, dLogSumExp }: AttendGradientInputs): tf.Tensor3D {
+  // tfjs's own wasm kernels give garbage for a sum over nothing.
+  const delta = output.size === 0 ? tf.zerosLike(logSumExp) : tf.sum(tf.mul(dOutput, output), 3)
   return (dLogSumExp ? tf.sub(dLogSumExp, delta) : tf.neg(delta)) as tf.Tensor3D
 }
 
 /** A sink is a key without a value, for which dP = 0. */
 function sinkGradient(inputs: AttendGradientInputs, sinks: tf.Tensor1D): tf.Tensor {
+  if (inputs.logSumExp.size === 0) return tf.zerosLike(sinks)
   const weights = tf.exp(tf.sub(tf.reshape(sinks, [-1, 1]), finite(inputs.logSumExp))) // [B, h, L]
   return tf.sum(tf.mul(weights, upstreamOfSum(inputs)), [0, 2])
 }

@@ -7,6 +7,8 @@ type Pair = [number, number]
 /** Gradients that take dilations themselves, where a backend has them. */
 export const dilatedInputGradient = 'XDilatedConv2DBackpropInput'
 export const dilatedFilterGradient = 'XDilatedConv2DBackpropFilter'
+export const dilatedDepthwiseInputGradient = 'XDilatedDepthwiseConv2dNativeBackpropInput'
+export const dilatedDepthwiseFilterGradient = 'XDilatedDepthwiseConv2dNativeBackpropFilter'
 
 /**
  * Registers gradients of (depthwise) convolution that also hold for dilation, which tfjs's own refuse.
@@ -15,36 +17,38 @@ export const dilatedFilterGradient = 'XDilatedConv2DBackpropFilter'
  * is spared those.
  */
 export function registerDilatedGradients(): void {
-  registerGradients(tf.Conv2D, [tf.Conv2DBackpropInput, tf.Conv2DBackpropFilter])
-  registerGradients(tf.DepthwiseConv2dNative, [
-    tf.DepthwiseConv2dNativeBackpropInput,
-    tf.DepthwiseConv2dNativeBackpropFilter,
-  ])
+  registerGradients(
+    tf.Conv2D,
+    [tf.Conv2DBackpropInput, tf.Conv2DBackpropFilter],
+    [dilatedInputGradient, dilatedFilterGradient],
+  )
+  registerGradients(
+    tf.DepthwiseConv2dNative,
+    [tf.DepthwiseConv2dNativeBackpropInput, tf.DepthwiseConv2dNativeBackpropFilter],
+    [dilatedDepthwiseInputGradient, dilatedDepthwiseFilterGradient],
+  )
 }
 
-function registerGradients(kernelName: string, [plainInput, plainFilter]: [string, string]): void {
+type KernelNames = readonly [input: string, filter: string]
+
+function registerGradients(kernelName: string, plain: KernelNames, dilated: KernelNames): void {
   tf.registerGradient({
     kernelName,
     inputsToSave: ['x', 'filter'],
     gradFunc: (dy, saved, attrs) => {
       const [x, filter] = saved as [tf.Tensor4D, tf.Tensor4D]
       const dilations = pairOf(attrs['dilations'])
-      const native = kernelName === tf.Conv2D && hasKernel(dilatedInputGradient)
+      const native = hasKernel(dilated[0])
+      const [inputKernel, filterKernel] = native ? dilated : plain
       const spread = native ? filter : spreadTaps(filter, dilations)
       const { strides, pad, dataFormat, dimRoundingMode } = attrs as unknown as ConvAttributes
       const own = { strides, pad, dataFormat, dimRoundingMode, dilations: native ? dilations : ([1, 1] as Pair) }
       const run = (kernel: string, inputs: Record<string, tf.Tensor>, shape: object): tf.Tensor =>
         tf.engine().runKernel(kernel, inputs, { ...own, ...shape } as unknown as tf.NamedAttrMap)
       return {
-        x: () =>
-          run(
-            native ? dilatedInputGradient : plainInput,
-            { dy: dy as tf.Tensor, filter: spread },
-            { inputShape: x.shape },
-          ),
+        x: () => run(inputKernel, { dy: dy as tf.Tensor, filter: spread }, { inputShape: x.shape }),
         filter: () => {
-          const kernel = native ? dilatedFilterGradient : plainFilter
-          const gradient = run(kernel, { x, dy: dy as tf.Tensor }, { filterShape: spread.shape })
+          const gradient = run(filterKernel, { x, dy: dy as tf.Tensor }, { filterShape: spread.shape })
           return native ? gradient : gatherTaps(gradient, dilations)
         },
       }
@@ -52,7 +56,8 @@ function registerGradients(kernelName: string, [plainInput, plainFilter]: [strin
   })
 }
 
-function pairOf(dilations: unknown): Pair {
+/** tfjs's dilations as [dy, dx]. */
+export function pairOf(dilations: unknown): Pair {
   return Array.isArray(dilations) ? (dilations as Pair) : [Number(dilations ?? 1), Number(dilations ?? 1)]
 }
 

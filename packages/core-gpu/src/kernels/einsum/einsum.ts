@@ -32,25 +32,42 @@ export function einsumOperations(operands: tf.Tensor[], equation: string): tf.Te
   const rows = keep(a!.term, (label) => !b.term.includes(label))
   const columns = keep(b.term, (label) => !a!.term.includes(label))
   const count = (labels: string): number => [...labels].reduce((n, label) => n * sizes.get(label)!, 1)
-  const arrange = ({ tensor, term }: Term, first: string, second: string): tf.Tensor3D => {
-    const order = [...(batch + first + second)].map((label) => term.indexOf(label))
-    return tf.reshape(tf.transpose(tensor, order), [count(batch), count(first), count(second)])
+  // As the product wants it, or transposed, which the product takes as well; only what is neither is moved.
+  const arrange = ({ tensor, term }: Term, first: string, second: string): Matrices => {
+    const swapped = term === batch + second + first && term !== batch + first + second
+    const [outer, last] = swapped ? [second, first] : [first, second]
+    const order = [...(batch + outer + last)].map((label) => term.indexOf(label))
+    return { matrices: tf.reshape(permute(tensor, order), [count(batch), count(outer), count(last)]), swapped }
   }
-  const product = tf.matMul(arrange(a!, rows, inner), arrange(b, inner, columns)) // [batch, rows, columns]
+  const leftMatrices = arrange(a!, rows, inner)
+  const rightMatrices = arrange(b, inner, columns)
+  const product = tf.matMul(leftMatrices.matrices, rightMatrices.matrices, leftMatrices.swapped, rightMatrices.swapped) // [batch, rows, columns]
   const labels = batch + rows + columns
   const unfolded = tf.reshape(
     product,
     [...labels].map((label) => sizes.get(label)!),
   )
-  return tf.transpose(
+  return permute(
     unfolded,
     [...output].map((label) => labels.indexOf(label)),
   )
 }
 
+/** `tf.transpose`, which moves the numbers also where nothing changes. */
+function permute(tensor: tf.Tensor, order: number[]): tf.Tensor {
+  return order.every((from, to) => from === to) ? tensor : tf.transpose(tensor, order)
+}
+
 interface Term {
   readonly tensor: tf.Tensor
   readonly term: string
+}
+
+interface Matrices {
+  /** [batch, rows, columns] */
+  readonly matrices: tf.Tensor
+  /** whether rows and columns are the wrong way round */
+  readonly swapped: boolean
 }
 
 function labelSizes(terms: string[], operands: tf.Tensor[], equation: string): Map<string, number> {

@@ -21,16 +21,18 @@ export function lookup(codebook: tf.Tensor2D, indices: tf.Tensor): tf.Tensor {
   if (indices.dtype !== 'int32') throw new RangeError(`indices: expected int32, got ${indices.dtype}`)
 
   const shape = [...indices.shape, d]
-  const differentiable = tf.customGrad((table, save) => {
-    const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D
-    ;(save as (tensors: tf.Tensor[]) => void)([ids])
-    return {
-      value: tf.reshape(gatherRows(table as tf.Tensor, ids, Number.NaN), shape),
-      gradFunc: (dy, saved) => {
-        const [picks] = saved as [tf.Tensor1D]
-        return addRows(tf.reshape(dy, [picks.size, d]), picks, count)
-      },
-    }
+  return tf.tidy(() => {
+    const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D // [N]
+    const differentiable = tf.customGrad((table, save) => {
+      ;(save as (tensors: tf.Tensor[]) => void)([ids])
+      return {
+        value: tf.reshape(gatherRows(table as tf.Tensor, ids, Number.NaN), shape),
+        gradFunc: (dy, saved) => {
+          const [picks] = saved as [tf.Tensor1D]
+          return addRows(tf.reshape(dy, [picks.size, d]), picks, count)
+        },
+      }
+    })
+    return differentiable(codebook)
   })
-  return differentiable(codebook)
 }

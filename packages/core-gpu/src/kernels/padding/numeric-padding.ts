@@ -1,5 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { dilatedFilterGradient, dilatedInputGradient } from '../conv2d/dilated-gradients.ts'
+import {
+  dilatedDepthwiseFilterGradient,
+  dilatedDepthwiseInputGradient,
+  dilatedFilterGradient,
+  dilatedInputGradient,
+} from '../conv2d/dilated-gradients.ts'
 import { replaceKernel } from '../registry.ts'
 
 const convolutions = [tf.Conv2D, tf.DepthwiseConv2dNative, tf.FusedConv2D, tf.FusedDepthwiseConv2D]
@@ -13,6 +18,8 @@ const windowed = [
   tf.DepthwiseConv2dNativeBackpropInput,
   tf.MaxPool,
   tf.MaxPoolGrad,
+  dilatedDepthwiseFilterGradient,
+  dilatedDepthwiseInputGradient,
   dilatedFilterGradient,
   dilatedInputGradient,
 ]

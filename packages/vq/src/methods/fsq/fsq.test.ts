@@ -1,15 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { key, useBackend, valueAndGradients } from '@x/core-gpu'
-import { checkGradients, expectGolden, expectSame, goldenTensor, goldenValues } from '@x/core-gpu/testing'
+import { key, useBackend } from '@x/core-gpu'
+import { checkGradients, expectSame } from '@x/core-gpu/testing'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkFsq, checkFsqTan } from '../../golden/finite-scalar.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { makeBound } from '../../scalar/bounds.ts'
 import { mixedRadix } from '../../scalar/mixed-radix.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { fsq, type FsqOptions } from './fsq.ts'
-
-const exact = { abs: 0, rel: 0 }
 
 describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -18,6 +17,7 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
     { levels: [5, 4, 3] },
     { levels: [4, 5], bound: 'tan', codebooks: 2 },
     { levels: [2, 2, 3], bound: 'symmetric', normalise: true },
+    { levels: [4, 5], bound: 'symmetric', squash: 'clamp', noise: 0.5 },
   ]
   describe.each(examples)('%o', (options) => {
     const checks = quantizerConformance(fsq, {
@@ -27,55 +27,18 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
         bound: ['none'],
         codebooks: [0],
         normalise: ['batch'],
+        squash: ['relu'],
+        noise: [-0.1, 1.1],
+        rotate: [1],
       },
       nearest: false,
     })
     it.each(checks)('$name', ({ run }) => run())
   })
 
-  it.each(goldenCases('fsq'))('has the values and gradients of the reference: $id', async (c) => {
-    const levels = c.config['levels'] as number[]
-    const symmetric = c.config['preserve_symmetry'] as boolean
-    const bound = symmetric ? 'symmetric' : 'atanh'
-    const quantizer = fsq({ levels, bound, codebooks: c.config['num_codebooks'] as number })
-    const [z, g] = [tf.variable(goldenTensor(c.inputs['z']!)), goldenTensor(c.inputs['g']!)]
-    const { gradients, metrics } = valueAndGradients({ z }, () => {
-      const { quantized, indices } = quantizer.quantize(z, { training: true })
-      return { loss: tf.sum(tf.mul(g, quantized)), metrics: { quantized, indices } }
-    })
-    await expectGolden('indices', metrics['indices']!, c.expected['indices']!, exact)
-    await expectGolden('quantized', metrics['quantized']!, c.expected['quantized']!, c.tolerance)
-    await expectGolden('grad_z', gradients['z']!, c.expected['grad_z']!, c.tolerance)
-    await expectGolden('decoded', quantizer.decode(metrics['indices']!), c.expected['decoded']!, c.tolerance)
-    if (c.expected['implicit_codebook'])
-      await expectGolden('codebook', quantizer.codebook(), c.expected['implicit_codebook'], c.tolerance)
-    expect(quantizer.codebookSize).toBe(c.expected['codebook_size'])
-    expect(mixedRadix(levels).basis).toEqual(c.expected['basis'])
-    // Before rounding the reference counts from the middle level, and adds one half in the symmetric form.
-    const position = makeBound(bound, levels).position(tf.reshape(z, [-1, levels.length]))
-    const centred = symmetric
-      ? tf.add(position, 0.5)
-      : tf.sub(
-          position,
-          levels.map((L) => Math.floor(L / 2)),
-        )
-    const wanted = { shape: centred.shape, values: Array.from(goldenValues(c.expected['pre_round']!)) }
-    await expectGolden('pre_round', centred, wanted, c.tolerance)
-  })
+  it.each(goldenCases('fsq'))('has the values and gradients of the reference: $id', checkFsq)
 
-  it.each(goldenCases('fsq-tan'))('has the paper’s own bound: $id', async (c) => {
-    const levels = c.config['levels'] as number[]
-    const quantizer = fsq({ levels, bound: 'tan' })
-    const z = goldenTensor(c.inputs['z']!)
-    const middle = levels.map((L) => Math.floor(L / 2))
-    const bound = makeBound('tan', levels)
-    await expectGolden('bounded', tf.sub(bound.position(z), middle), c.expected['bounded']!, c.tolerance)
-    const zero = tf.sub(bound.position(tf.zeros([levels.length])), middle)
-    await expectGolden('bound of zero', zero, c.expected['bound_of_zero']!, { abs: 2e-6, rel: 0 })
-    const { quantized, indices } = quantizer.quantize(z)
-    await expectGolden('quantized', quantized, c.expected['quantized']!, c.tolerance)
-    await expectGolden('indices', indices, c.expected['indices']!, exact)
-  })
+  it.each(goldenCases('fsq-tan'))('has the paper’s own bound: $id', checkFsqTan)
 
   it('has the gradient of the bound without the rounding', async () => {
     const z = key(3).normal([6, 3])
@@ -155,6 +118,53 @@ describe.each(['cpu', 'wasm'] as const)('fsq on %s', (backend) => {
     expect(await used({ levels: [8, 8] })).toBeLessThan(0.05)
     expect(await used({ levels: [8, 8], normalise: true })).toBeGreaterThan(0.9)
     z.dispose()
+  })
+
+  it('cuts off at ±1 where numbers are clamped, and keeps their gradient within', async () => {
+    const z = tf.tensor2d([[-3], [-0.9], [0.2], [0.9], [3]])
+    for (const bound of ['symmetric', 'atanh'] as const) {
+      const quantizer = fsq({ levels: [5], bound, squash: 'clamp' })
+      expect(await quantizer.quantize(z).indices.data()).toEqual(Int32Array.from([0, 0, 2, 4, 4]))
+      const gradient = tf.grad((x: tf.Tensor) => tf.sum(quantizer.quantize(x).quantized))(z)
+      const [below, , inside, , above] = await gradient.data()
+      expect([below, above]).toEqual([0, 0])
+      expect(inside).toBeCloseTo(1, 2)
+    }
+    // An even number of levels keeps 0 at 0 without tanh too.
+    const { quantized } = fsq({ levels: [4], squash: 'clamp' }).quantize(tf.zeros([1, 1]))
+    expect((await quantized.data())[0]).toBe(0)
+  })
+
+  it('moves as many values as asked by noise, in training alone, and leaves indices as they are', async () => {
+    const z = key(11).normal([4000, 1])
+    const quantizer = fsq({ levels: [5], bound: 'symmetric', noise: 0.25 })
+    const [plain, noisy] = [quantizer.quantize(z), quantizer.quantize(z, { training: true, key: key(12) })]
+    expect(await noisy.indices.data()).toEqual(await plain.indices.data())
+    const [a, b] = [await plain.quantized.data(), await noisy.quantized.data()]
+    const moved = Array.from(a, (value, i) => Math.abs(value - b[i]!)).filter((distance) => distance > 0)
+    // Of those at the ends, half are moved outwards and clamped back.
+    expect(moved.length / 4000).toBeGreaterThan(0.17)
+    expect(moved.length / 4000).toBeLessThan(0.28)
+    expect(Math.max(...moved)).toBeLessThanOrEqual(0.5)
+    expect(Math.max(...Array.from(b, Math.abs))).toBeLessThanOrEqual(1)
+    expect(() => quantizer.quantize(z, { training: true })).toThrow(/^key/)
+    expect(() => fsq({ levels: [5], noise: 0.1 })).toThrow(/^noise/)
+  })
+
+  it('turns the space and back', async () => {
+    const quantizer = fsq({ levels: [5, 5, 5], rotate: true, key: key(13) })
+    const z = key(14).normal([20, 3])
+    const { quantized, indices } = quantizer.quantize(z)
+    expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
+    const gradient = tf.grad((x: tf.Tensor) => tf.sum(quantizer.quantize(x).quantized))(z)
+    expect((await gradient.data()).every((value) => Number.isFinite(value) && value !== 0)).toBe(true)
+    // The same as turning by hand.
+    const matrix = quantizer.state()['rotation.matrix'] as tf.Tensor2D
+    const turned = tf.matMul(z as tf.Tensor2D, matrix)
+    const byHand = fsq({ levels: [5, 5, 5] }).quantize(turned)
+    expect(await indices.data()).toEqual(await byHand.indices.data())
+    const unit = await tf.matMul(matrix, matrix, false, true).data()
+    unit.forEach((value, i) => expect(value).toBeCloseTo(i % 4 === 0 ? 1 : 0, 5))
   })
 
   it('refuses two levels where the bound has no place for them', () => {

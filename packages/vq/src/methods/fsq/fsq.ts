@@ -1,21 +1,17 @@
-import * as tf from '@tensorflow/tfjs-core'
 import {
-  BaseModule,
   defineMethod,
   integer,
   integers,
+  key as makeKey,
+  type Key,
+  keyOption,
   type Method,
-  requireFinite,
-  requireLastDimension,
-  requireShape,
+  numberFrom,
 } from '@x/core-gpu'
 import * as v from 'valibot'
-import { hideMasked, requireIndices } from '../../indices.ts'
-import type { Quantization, QuantizeOptions, Quantizer } from '../../quantizer.ts'
-import { type Bound, type BoundName, makeBound } from '../../scalar/bounds.ts'
-import { type MixedRadix, mixedRadix } from '../../scalar/mixed-radix.ts'
-import { Normaliser } from '../../scalar/normaliser.ts'
-import { roundTo } from '../../scalar/round-to.ts'
+import type { Quantizer } from '../../quantizer.ts'
+import { boundGrid, type BoundName, makeBound, type Squash } from '../../scalar/bounds.ts'
+import { ScalarQuantizer } from '../../scalar/scalar-quantizer.ts'
 
 export interface FsqOptions {
   /** how many values each dimension takes, such as `[8, 5, 5, 5]` for 1000 codes; each at least 2 */
@@ -26,6 +22,14 @@ export interface FsqOptions {
   readonly codebooks?: number
   /** whether each dimension is brought to mean 0, variance 1 first (batch statistics in training); default false */
   readonly normalise?: boolean
+  /** how numbers are kept in range: `'tanh'`, or `'clamp'` for input that lies within ±1 already; default `'tanh'` */
+  readonly squash?: Squash
+  /** share of values that training moves by noise (`'symmetric'` only; training then needs keys); default 0 */
+  readonly noise?: number
+  /** turns each group of dimensions by a fixed random rotation first; meant for equal levels; default false */
+  readonly rotate?: boolean
+  /** draws the rotation; default `key(0)` */
+  readonly key?: Key
 }
 
 /**
@@ -46,67 +50,22 @@ export const fsq: Method<FsqOptions, Quantizer> = /* @__PURE__ */ defineMethod({
     bound: v.optional(v.picklist(['atanh', 'tan', 'symmetric']), 'atanh'),
     codebooks: v.optional(integer(1), 1),
     normalise: v.optional(v.boolean(), false),
+    squash: v.optional(v.picklist(['tanh', 'clamp']), 'tanh'),
+    noise: v.optional(numberFrom(0, 1), 0),
+    rotate: v.optional(v.boolean(), false),
+    key: v.optional(keyOption()),
   }),
-  create: (options) => new FiniteScalarQuantizer(options),
-})
-
-class FiniteScalarQuantizer extends BaseModule implements Quantizer {
-  readonly dim: number
-  readonly codebookSize: number
-  readonly codebooks: number
-  readonly normaliser?: Normaliser
-  readonly #width: number
-  readonly #bound: Bound
-  readonly #radix: MixedRadix
-
-  constructor(options: Required<FsqOptions>) {
-    super()
-    const { levels, bound, codebooks, normalise } = options
+  create: (options) => {
+    const { levels, bound, codebooks, normalise, squash, noise, rotate } = options
     if (bound !== 'symmetric' && levels.includes(2))
       throw new RangeError(`bound: two levels need 'symmetric', got '${bound}' with levels [${levels.join(', ')}]`)
-    this.#width = levels.length
-    this.#bound = makeBound(bound, levels)
-    this.#radix = mixedRadix(levels)
-    this.dim = levels.length * codebooks
-    this.codebookSize = this.#radix.size
-    this.codebooks = codebooks
-    if (normalise) this.normaliser = new Normaliser(this.dim)
-  }
-
-  quantize(z: tf.Tensor, options: QuantizeOptions = {}): Quantization {
-    requireLastDimension('z', z, this.dim)
-    requireFinite('z', z)
-    const { training = false, mask } = options
-    const lead = z.shape.slice(0, -1)
-    if (mask) requireShape('mask', mask, lead)
-    return tf.tidy(() => {
-      const rows = tf.reshape<tf.Rank.R2>(z, [-1, this.dim]) // [N, d]
-      const centred = this.normaliser?.forward(rows, training, mask && tf.reshape(mask, [-1])) ?? rows
-      const groups = tf.reshape(centred, [-1, this.codebooks, this.#width]) // [N, c, D]
-      const position = this.#bound.position(groups)
-      const level = roundTo(position, (x) => this.#bound.snap(x)) // [N, c, D]
-      const quantized = tf.reshape(this.#bound.value(level), z.shape)
-      const indices = tf.reshape(this.#radix.encode(level), this.codebooks === 1 ? lead : [...lead, this.codebooks])
-      return { ...hideMasked(quantized, indices, mask), loss: tf.scalar(0), terms: {} }
+    if (bound !== 'symmetric' && noise > 0)
+      throw new RangeError(`noise: needs the bound 'symmetric', got '${bound}' with noise ${noise}`)
+    return new ScalarQuantizer({
+      grid: boundGrid(makeBound(bound, levels, squash), levels, noise),
+      codebooks,
+      normalise,
+      rotate: rotate ? (options.key ?? makeKey(0)) : undefined,
     })
-  }
-
-  decode(indices: tf.Tensor): tf.Tensor {
-    requireIndices('indices', indices, this.codebookSize)
-    if (this.codebooks > 1) requireLastDimension('indices', indices, this.codebooks)
-    return tf.tidy(() => {
-      const flat = tf.reshape(indices, [-1]) // [N c]
-      const kept = tf.cast(tf.greaterEqual(flat, tf.scalar(0, 'int32')), 'float32')
-      const values = this.#bound.value(this.#radix.decode(flat)) // [N c, D]
-      const lead = this.codebooks === 1 ? indices.shape : indices.shape.slice(0, -1)
-      return tf.reshape(tf.mul(values, tf.expandDims(kept, -1)), [...lead, this.dim])
-    })
-  }
-
-  codebook(): tf.Tensor2D {
-    return tf.tidy(() => {
-      const all = tf.range(0, this.codebookSize, 1, 'int32')
-      return this.#bound.value(this.#radix.decode(all)) as tf.Tensor2D // [K, D]
-    })
-  }
-}
+  },
+})

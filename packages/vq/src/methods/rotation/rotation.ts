@@ -7,7 +7,7 @@ import { codebookEntries, dataParts } from '../../options.ts'
 import { CodebookQuantizer, type Quantizer } from '../../quantizer.ts'
 import type { VqOptions } from '../vq/vq.ts'
 
-export interface RotationMethodOptions extends VqOptions {
+export interface RotationMethodOptions extends Omit<VqOptions, 'assign' | 'estimator'> {
   /** whether the gradient is scaled by |q| / |z|, as in the paper; default true */
   readonly scaled?: boolean
 }
@@ -36,7 +36,11 @@ export const rotation: Method<RotationMethodOptions, Quantizer> = /* @__PURE__ *
     new CodebookQuantizer({
       codebook: new FreeCodebook(options.codebookSize, options.dim, options),
       estimate: rotationTrick({ scaled: options.scaled }),
-      losses: { codebook: codebookLoss(options.codebookWeight), commitment: commitmentLoss(options.commitment) },
+      losses: {
+        codebook: codebookLoss(options.codebookWeight),
+        commitment: commitmentLoss(options.commitment),
+        ...options.losses,
+      },
       ...dataParts(options),
     }),
 })

@@ -2,7 +2,7 @@ import { defineMethod, integer, isModule, type Key, keyOption, type Layer, type 
 import * as v from 'valibot'
 import { LinearCodebook } from '../../codebooks/linear.ts'
 import { type Estimator, straightThrough } from '../../estimators/estimator.ts'
-import { codebookLoss, commitmentLoss } from '../../losses/losses.ts'
+import { codebookLoss, commitmentLoss, type LossTerm } from '../../losses/losses.ts'
 import { functionOption } from '../../options.ts'
 import { CodebookQuantizer, type Quantizer } from '../../quantizer.ts'
 
@@ -25,6 +25,8 @@ export interface SimvqOptions {
   readonly codebookWeight?: number
   /** how the gradient passes the choice; default `straightThrough`, the rotation trick works too */
   readonly estimator?: Estimator
+  /** further terms for a training step, such as `diversityLoss()`; default: none */
+  readonly losses?: Readonly<Record<string, LossTerm>>
   /** draws the frozen codes and the map; default `key(0)` */
   readonly key?: Key
 }
@@ -56,6 +58,7 @@ export const simvq: Method<SimvqOptions, Quantizer> = /* @__PURE__ */ defineMeth
     commitment: v.optional(numberFrom(0), 0.25),
     codebookWeight: v.optional(numberFrom(0), 1),
     estimator: v.optional(functionOption<Estimator>(), () => straightThrough),
+    losses: v.optional(v.record(v.string(), functionOption<LossTerm>())),
     key: v.optional(keyOption()),
   }),
   create: (options) =>
@@ -65,6 +68,10 @@ export const simvq: Method<SimvqOptions, Quantizer> = /* @__PURE__ */ defineMeth
         trainable: options.trainableCodes,
       }),
       estimate: options.estimator,
-      losses: { codebook: codebookLoss(options.codebookWeight), commitment: commitmentLoss(options.commitment) },
+      losses: {
+        codebook: codebookLoss(options.codebookWeight),
+        commitment: commitmentLoss(options.commitment),
+        ...options.losses,
+      },
     }),
 })

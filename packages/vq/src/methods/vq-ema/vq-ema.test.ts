@@ -189,6 +189,22 @@ describe.each(['cpu', 'wasm'] as const)('vq-ema on %s', (backend) => {
     codebook.dispose()
   })
 
+  it('starts from rows that count alone', async () => {
+    const z = tf.tensor2d([
+      [1, 1],
+      [50, 50],
+      [2, 2],
+      [-50, 50],
+    ])
+    const quantizer = vqEma({ dim: 2, codebookSize: 3, kMeans: { iterations: 4 } })
+    const mask = tf.tensor1d([1, 0, 1, 0])
+    tf.dispose(quantizer.quantize(z, { training: true, key: key(1), mask }))
+    const codes = await quantizer.codebook().data()
+    expect(Math.max(...codes.map(Math.abs))).toBeLessThan(2.01)
+    tf.dispose([z, mask])
+    quantizer.dispose()
+  })
+
   it('remembers across a save that it has started from data', async () => {
     const make = (): Quantizer => vqEma({ dim: 2, codebookSize: 4, kMeans: {} })
     const [first, second] = [make(), make()]

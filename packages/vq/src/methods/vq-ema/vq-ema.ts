@@ -1,13 +1,12 @@
-import { defineMethod, type Method, numberBetween, numberFrom } from '@x/core-gpu'
+import { defineMethod, isModule, type Method, numberBetween, numberFrom } from '@x/core-gpu'
 import * as v from 'valibot'
 import { EmaCodebook } from '../../codebooks/ema.ts'
-import { straightThrough } from '../../estimators/estimator.ts'
 import { commitmentLoss } from '../../losses/losses.ts'
 import { cosine, euclidean } from '../../metric.ts'
-import { codebookEntries, type CodebookOptions, dataParts } from '../../options.ts'
+import { choiceEntries, type ChoiceOptions, codebookEntries, type CodebookOptions, dataParts } from '../../options.ts'
 import { CodebookQuantizer, type Quantizer } from '../../quantizer.ts'
 
-export interface VqEmaOptions extends CodebookOptions {
+export interface VqEmaOptions extends CodebookOptions, ChoiceOptions {
   /** how much of the running means a step keeps; default 0.99 */
   readonly decay?: number
   /** keeps the sizes of rarely chosen codes from 0; default 1e-5 */
@@ -31,6 +30,7 @@ export const vqEma: Method<VqEmaOptions, Quantizer> = /* @__PURE__ */ defineMeth
   paper: { title: 'Neural Discrete Representation Learning', arxiv: '1711.00937', year: 2017 },
   options: v.object({
     ...codebookEntries,
+    ...choiceEntries,
     decay: v.optional(numberBetween(0, 1), 0.99),
     epsilon: v.optional(numberFrom(0), 1e-5),
     commitment: v.optional(numberFrom(0), 0.25),
@@ -41,11 +41,12 @@ export const vqEma: Method<VqEmaOptions, Quantizer> = /* @__PURE__ */ defineMeth
     const { decay, deadCodes } = options
     return new CodebookQuantizer({
       codebook: new EmaCodebook(options.codebookSize, options.dim, { ...options, metric }),
-      estimate: straightThrough,
+      assign: options.assign,
+      estimate: options.estimator,
       metric,
-      losses: { commitment: commitmentLoss(options.commitment) },
+      losses: { commitment: commitmentLoss(options.commitment), ...options.losses },
       // Codes and their revival count with the same memory unless told otherwise.
-      ...dataParts({ ...options, deadCodes: deadCodes && { decay, ...deadCodes } }),
+      ...dataParts({ ...options, deadCodes: isModule(deadCodes) ? deadCodes : deadCodes && { decay, ...deadCodes } }),
     })
   },
 })

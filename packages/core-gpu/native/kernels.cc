@@ -1,0 +1,361 @@
+// Operations that TensorFlow gets from us: registered through its C interface when the binding is loaded, and run like
+// its own. Every one has a reference in src/kernels that defines the truth.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "tensorflow/c/kernels.h"
+#include "tensorflow/c/ops.h"
+#include "tensorflow/c/tf_tensor.h"
+
+#if __has_include("absl/log/globals.h")
+#include "absl/log/globals.h"
+#define QUIET_LOG absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning)
+#else
+#define QUIET_LOG
+#endif
+
+// One binary for every processor: the widest vectors that it has are chosen at run time.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
+#define WIDEST __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define WIDEST __attribute__((target_clones("avx2", "default")))
+#endif
+#else
+#define WIDEST
+#endif
+
+namespace {
+
+/** One run of an operation: its tensors, and the first thing that went wrong. */
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
+
+  ~Call() {
+    if (TF_GetCode(status_) != TF_OK) TF_OpKernelContext_Failure(context_, status_);
+    for (TF_Tensor* tensor : tensors_) TF_DeleteTensor(tensor);
+    TF_DeleteStatus(status_);
+  }
+
+  TF_Tensor* input(int index) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, index, &tensor, status_);
+    return keep(tensor);
+  }
+
+  TF_Tensor* output(int index, TF_DataType type, const std::vector<int64_t>& shape) {
+    int64_t count = 1;
+    for (int64_t size : shape) count *= size;
+    const size_t bytes = count * TF_DataTypeSize(type);
+    return keep(TF_AllocateOutput(context_, index, type, shape.data(), shape.size(), bytes, status_));
+  }
+
+  bool ok() const { return TF_GetCode(status_) == TF_OK; }
+  void fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
+  TF_OpKernelContext* context() const { return context_; }
+
+ private:
+  TF_Tensor* keep(TF_Tensor* tensor) {
+    if (tensor != nullptr) tensors_.push_back(tensor);
+    return tensor;
+  }
+
+  TF_OpKernelContext* context_;
+  TF_Status* status_;
+  std::vector<TF_Tensor*> tensors_;
+};
+
+float* floats(TF_Tensor* tensor) { return static_cast<float*>(TF_TensorData(tensor)); }
+int32_t* integers(TF_Tensor* tensor) { return static_cast<int32_t*>(TF_TensorData(tensor)); }
+
+std::vector<int64_t> shapeOf(const TF_Tensor* tensor) {
+  std::vector<int64_t> shape(TF_NumDims(tensor));
+  for (size_t i = 0; i < shape.size(); i++) shape[i] = TF_Dim(tensor, i);
+  return shape;
+}
+
+// ---- XAdamW: one pass over parameter, gradient and both moments (4 reads and 3 writes per element) ----
+
+struct AdamWFactors {
+  float beta1, rest1, beta2, rest2, epsilon, decay, rate, unbias;
+};
+
+WIDEST void adamw(int64_t n, const AdamWFactors& f, const float* __restrict p, const float* __restrict g,
+                  const float* __restrict m, const float* __restrict v, float* __restrict newP, float* __restrict newM,
+                  float* __restrict newV) {
+  for (int64_t i = 0; i < n; i++) {
+    const float first = m[i] * f.beta1 + g[i] * f.rest1;
+    const float second = v[i] * f.beta2 + g[i] * g[i] * f.rest2;
+    newM[i] = first;
+    newV[i] = second;
+    newP[i] = p[i] * f.decay - first * f.rate / (std::sqrt(second * f.unbias) + f.epsilon);
+  }
+}
+
+void computeAdamW(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor* in[5];
+  for (int i = 0; i < 5; i++) in[i] = call.input(i);
+  if (!call.ok()) return;
+  const int64_t n = TF_TensorElementCount(in[0]);
+  for (int i = 1; i < 4; i++)
+    if (TF_TensorElementCount(in[i]) != n) return call.fail("XAdamW: shapes differ");
+  if (TF_TensorByteSize(in[4]) != sizeof(AdamWFactors)) return call.fail("XAdamW: expected 8 factors");
+  TF_Tensor* out[3];
+  for (int i = 0; i < 3; i++) out[i] = call.output(i, TF_FLOAT, shapeOf(in[0]));
+  if (!call.ok()) return;
+  AdamWFactors factors;
+  std::memcpy(&factors, TF_TensorData(in[4]), sizeof factors);
+  adamw(n, factors, floats(in[0]), floats(in[1]), floats(in[2]), floats(in[3]), floats(out[0]), floats(out[1]),
+        floats(out[2]));
+}
+
+// ---- XSquareSum: the sum of the squares of all elements of all inputs, one pass ----
+
+WIDEST double squareSum(const float* x, int64_t n) {
+  // Sums side by side: floating-point addition may not be reordered by the compiler.
+  constexpr int lanes = 16;
+  double total = 0;
+  int64_t i = 0;
+  while (i + lanes <= n) {
+    float sums[lanes] = {};
+    // Short runs, so that float32 loses nothing that matters.
+    const int64_t end = i + 4096 < n ? i + 4096 : n;
+    for (; i + lanes <= end; i += lanes)
+      for (int lane = 0; lane < lanes; lane++) sums[lane] += x[i + lane] * x[i + lane];
+    for (float sum : sums) total += sum;
+  }
+  for (; i < n; i++) total += static_cast<double>(x[i]) * x[i];
+  return total;
+}
+
+void computeSquareSum(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  double total = 0;
+  for (int i = 0; i < TF_NumInputs(context); i++) {
+    TF_Tensor* x = call.input(i);
+    if (!call.ok()) return;
+    total += squareSum(floats(x), TF_TensorElementCount(x));
+  }
+  TF_Tensor* out = call.output(0, TF_FLOAT, {});
+  if (call.ok()) floats(out)[0] = static_cast<float>(total);
+}
+
+// ---- XGatherRows: rows of table [K, d] by ids [N], `fill` for ids outside ----
+
+void computeGatherRows(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *table = call.input(0), *ids = call.input(1), *fill = call.input(2);
+  if (!call.ok()) return;
+  std::vector<int64_t> shape = shapeOf(table);
+  if (shape.empty()) return call.fail("XGatherRows: the table is a scalar");
+  const int64_t rows = shape[0], n = TF_TensorElementCount(ids);
+  int64_t d = 1;
+  for (size_t i = 1; i < shape.size(); i++) d *= shape[i];
+  shape[0] = n;
+  TF_Tensor* out = call.output(0, TF_FLOAT, shape);
+  if (!call.ok()) return;
+  const float blank = floats(fill)[0];
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t id = integers(ids)[i];
+    float* row = floats(out) + i * d;
+    if (id >= 0 && id < rows)
+      std::memcpy(row, floats(table) + id * d, d * sizeof(float));
+    else
+      for (int64_t j = 0; j < d; j++) row[j] = blank;
+  }
+}
+
+// ---- XSegmentSum: adds up rows of x [N, ...] by ids [N], into [count, ...]; ids outside belong to no segment ----
+
+void computeSegmentSum(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *x = call.input(0), *ids = call.input(1), *count = call.input(2);
+  if (!call.ok()) return;
+  std::vector<int64_t> shape = shapeOf(x);
+  if (shape.empty() || TF_TensorElementCount(ids) != shape[0]) return call.fail("XSegmentSum: expected [N, ...] and [N]");
+  const int64_t n = shape[0], segments = integers(count)[0];
+  int64_t d = 1;
+  for (size_t i = 1; i < shape.size(); i++) d *= shape[i];
+  shape[0] = segments;
+  TF_Tensor* out = call.output(0, TF_FLOAT, shape);
+  if (!call.ok()) return;
+  std::memset(TF_TensorData(out), 0, TF_TensorByteSize(out));
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t id = integers(ids)[i];
+    if (id < 0 || id >= segments) continue;
+    float* sum = floats(out) + id * d;
+    const float* row = floats(x) + i * d;
+    for (int64_t j = 0; j < d; j++) sum[j] += row[j];
+  }
+}
+
+// ---- XNearestCode: the least |c|^2 - 2 x.c, N K d multiply-adds; exact distances of what was found ----
+
+constexpr int lanes = 8;  // codes side by side
+constexpr int group = 4;  // vectors that share one reading of the codes
+constexpr int64_t blockBytes = 1 << 17;   // codes that stay in the second cache while all vectors pass
+constexpr int64_t threadWork = 1 << 22;   // multiply-adds that are worth a thread
+
+using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(alignof(float))));
+
+/** Codes [K, d] as panels [K / 8, d, 8] of -2 c, and |c|^2 [K]; the codes that fill the last panel up are infinite. */
+struct Panels {
+  std::vector<float> values, norms;
+};
+
+Panels pack(const float* codes, int64_t count, int64_t d) {
+  const int64_t panels = (count + lanes - 1) / lanes;
+  Panels packed{std::vector<float>(panels * lanes * d), std::vector<float>(panels * lanes, INFINITY)};
+  for (int64_t j = 0; j < count; j++) {
+    float norm = 0;
+    for (int64_t p = 0; p < d; p++) {
+      const float c = codes[j * d + p];
+      norm += c * c;
+      packed.values[(j / lanes * d + p) * lanes + j % lanes] = -2 * c;
+    }
+    packed.norms[j] = norm;
+  }
+  return packed;
+}
+
+/** What is least so far for one vector, in each lane; places are panels, as numbers of the same width. */
+struct Running {
+  Lanes least, place;
+};
+
+/** Passes up to `group` vectors over the panels from `first` to `end`. */
+WIDEST void pass(const float* x, int64_t rows, int64_t d, const Panels& packed, int64_t first, int64_t end,
+                 Running* running) {
+  const float* row[group];
+  Running now[group];
+  for (int r = 0; r < group; r++) row[r] = x + (r < rows ? r : 0) * d, now[r] = running[r < rows ? r : 0];
+  for (int64_t panel = first; panel < end; panel++) {
+    Lanes scores[group];
+    const Lanes norms = *reinterpret_cast<const Lanes*>(packed.norms.data() + panel * lanes);
+    for (int r = 0; r < group; r++) scores[r] = norms;
+    const float* values = packed.values.data() + panel * d * lanes;
+    for (int64_t p = 0; p < d; p++) {
+      const Lanes codes = *reinterpret_cast<const Lanes*>(values + p * lanes);
+      for (int r = 0; r < group; r++) scores[r] += row[r][p] * codes;
+    }
+    for (int r = 0; r < group; r++) {
+      const auto nearer = scores[r] < now[r].least;  // false for NaN
+      now[r].least = nearer ? scores[r] : now[r].least;
+      now[r].place = nearer ? Lanes{} + static_cast<float>(panel) : now[r].place;
+    }
+  }
+  for (int64_t r = 0; r < rows; r++) running[r] = now[r];
+}
+
+/** The code of the least score; of equally near ones the first, which in each lane it is already. */
+int32_t best(const Running& running) {
+  int32_t code = 0;
+  float score = INFINITY;
+  for (int lane = 0; lane < lanes; lane++) {
+    const float least = running.least[lane];
+    const int32_t candidate = static_cast<int32_t>(running.place[lane]) * lanes + lane;
+    if (least < score || (least == score && least < INFINITY && candidate < code)) score = least, code = candidate;
+  }
+  return code;
+}
+
+/** Fills in the codes and distances of n vectors. */
+void nearest(const float* x, int64_t n, int64_t d, const float* codes, const Panels& packed, int32_t* indices,
+             float* distances) {
+  const int64_t panels = packed.norms.size() / lanes;
+  const int64_t block = std::max<int64_t>(1, blockBytes / (d * lanes * sizeof(float)));
+  std::vector<Running> running(n, Running{Lanes{} + INFINITY, Lanes{}});
+  for (int64_t first = 0; first < panels; first += block)
+    for (int64_t i = 0; i < n; i += group)
+      pass(x + i * d, std::min<int64_t>(group, n - i), d, packed, first, std::min(first + block, panels), &running[i]);
+  for (int64_t i = 0; i < n; i++) {
+    indices[i] = best(running[i]);
+    // |x|^2 - 2 x.c + |c|^2 would lose digits where x is close to c.
+    float sum = 0;
+    bool broken = false;
+    for (int64_t p = 0; p < d; p++) {
+      const float value = x[i * d + p], difference = value - codes[indices[i] * d + p];
+      sum += difference * difference;
+      broken |= std::isnan(value);
+    }
+    distances[i] = sum;
+    if (broken) indices[i] = -1;
+  }
+}
+
+/** As many threads as TensorFlow has inside an operation. */
+int threadCount() {
+  const char* wanted = std::getenv("TF_NUM_INTRAOP_THREADS");
+  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
+  return count > 0 ? count : std::max(1u, std::thread::hardware_concurrency());
+}
+
+void computeNearestCode(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *x = call.input(0), *codebook = call.input(1);
+  if (!call.ok()) return;
+  if (TF_NumDims(x) != 2 || TF_NumDims(codebook) != 2 || TF_Dim(x, 1) != TF_Dim(codebook, 1))
+    return call.fail("XNearestCode: expected [N, d] and [K, d]");
+  const int64_t n = TF_Dim(x, 0), d = TF_Dim(x, 1), count = TF_Dim(codebook, 0);
+  TF_Tensor *indices = call.output(0, TF_INT32, {n}), *distances = call.output(1, TF_FLOAT, {n});
+  if (!call.ok()) return;
+  const Panels packed = pack(floats(codebook), count, d);
+  const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(threadCount(), n * count * d / threadWork));
+  const int64_t share = ((n + threads - 1) / threads + group - 1) / group * group;
+  const auto run = [&](int64_t from) {
+    nearest(floats(x) + from * d, std::min(share, n - from), d, floats(codebook), packed, integers(indices) + from,
+            floats(distances) + from);
+  };
+  std::vector<std::thread> others;
+  for (int64_t from = share; from < n; from += share) others.emplace_back(run, from);
+  run(0);
+  for (std::thread& other : others) other.join();
+}
+
+// ---- registration ----
+
+struct Operation {
+  const char* name;
+  std::vector<const char*> attributes, inputs, outputs;
+  void (*compute)(void*, TF_OpKernelContext*);
+};
+
+void registerOperation(const Operation& operation) {
+  TF_Status* status = TF_NewStatus();
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(operation.name);
+  for (const char* attribute : operation.attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(definition, input);
+  for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, &TF_ShapeInferenceContextSetUnknownShape);
+  TF_RegisterOpDefinition(definition, status);
+  if (TF_GetCode(status) == TF_OK) {
+    TF_KernelBuilder* kernel = TF_NewKernelBuilder(operation.name, "CPU", nullptr, operation.compute, nullptr);
+    TF_RegisterKernelBuilder(operation.name, kernel, status);
+  }
+  TF_DeleteStatus(status);
+}
+
+const bool registered = [] {
+  QUIET_LOG;
+  registerOperation({"XAdamW",
+                     {},
+                     {"parameter: float", "gradient: float", "first_moment: float", "second_moment: float",
+                      "factors: float"},
+                     {"new_parameter: float", "new_first_moment: float", "new_second_moment: float"},
+                     computeAdamW});
+  registerOperation({"XGatherRows", {}, {"table: float", "ids: int32", "fill: float"}, {"rows: float"}, computeGatherRows});
+  registerOperation({"XNearestCode", {}, {"x: float", "codebook: float"}, {"indices: int32", "distances: float"},
+                     computeNearestCode});
+  registerOperation({"XSegmentSum", {}, {"x: float", "ids: int32", "count: int32"}, {"sums: float"}, computeSegmentSum});
+  registerOperation({"XSquareSum", {"N: int >= 1"}, {"tensors: N * float"}, {"sum: float"}, computeSquareSum});
+  return true;
+}();
+
+}  // namespace

@@ -1,0 +1,1 @@
+export { ModuleLayer } from './module-layer.ts'

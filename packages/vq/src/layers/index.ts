@@ -1,0 +1,1 @@
+export { quantizerLayer, QuantizerLayer, type QuantizerLayerOptions } from './quantizer-layer.ts'
