@@ -10,7 +10,6 @@ import { gatherFromBack } from './gather/negative-axis.ts'
 import { batchedGather } from './gather/batched-gather.ts'
 import { broadcastMatMul } from './matmul/cpu.ts'
 import { spellOutNumericPadding, spellOutSamePaddingWasm } from './padding/numeric-padding.ts'
-import { padFirstTensorFlow } from './padding/tensorflow.ts'
 import { cropUnseen3d } from './padding/same-padding3d.ts'
 import { avgPool3dGradEnlarged } from './pool3d/average-gradient.ts'
 import { avgPool3dGrad, maxPool3d, maxPool3dGrad } from './pool3d/pool3d.ts'
@@ -33,7 +32,6 @@ const corrected: Record<Corrected, () => Record<string, Kernel>> = {
     [tf.TensorScatterUpdate]: tensorScatterUpdateCpu(),
   }),
   tensorflow: () => ({
-    ...halfPixelResizeGradients('tensorflow'),
     [tf.GatherV2]: gatherFromBack(),
   }),
   wasm: () => ({
@@ -69,7 +67,6 @@ export function correctKernels(backendName: Corrected): void {
 
 /** Puts right what kernels, stock or own, are told: paddings, activations, nothing to reduce. After all others. */
 export function correctCalls(backendName: Corrected): void {
-  if (backendName === 'tensorflow') padFirstTensorFlow()
   spellOutNumericPadding(backendName)
   cropUnseen3d(backendName)
   fillEmptyReductions(backendName)

@@ -21,9 +21,10 @@ const convolutions = [
   tf.DepthwiseConv2dNative,
   tf.DepthwiseConv2dNativeBackpropFilter,
   tf.DepthwiseConv2dNativeBackpropInput,
+  tf.FusedConv2D,
 ]
 
-// TensorFlow has no processor version of some of their strides, dilations and paddings.
+// TensorFlow has no processor version of some of their strides, dilations and paddings, or takes sorted indices only.
 const partial = [
   tf.AvgPool,
   tf.AvgPoolGrad,
