@@ -2,15 +2,17 @@ import * as tf from '@tensorflow/tfjs-core'
 import '../gradients.ts'
 import { describeValue, requireInteger } from '../validation/validation.ts'
 import { BackendError, type BackendAttempt } from './backend-error.ts'
-import { cpu } from './cpu.ts'
 import { backendNames, type BackendLoader, type BackendName, type Device, type UseBackendOptions } from './device.ts'
 import { describeRuntime } from './runtime.ts'
-import { tensorflowGpu } from './tensorflow-gpu.ts'
-import { tensorflow } from './tensorflow.ts'
-import { wasm } from './wasm.ts'
-import { webgpu } from './webgpu.ts'
 
-const loaders: Record<BackendName, BackendLoader> = { 'tensorflow-gpu': tensorflowGpu, tensorflow, webgpu, wasm, cpu }
+// A page fetches the kernels of the backend that it uses, and of no other.
+const loaders: Record<BackendName, () => Promise<BackendLoader>> = {
+  'tensorflow-gpu': async () => (await import('./tensorflow-gpu.ts')).tensorflowGpu,
+  tensorflow: async () => (await import('./tensorflow.ts')).tensorflow,
+  webgpu: async () => (await import('./webgpu.ts')).webgpu,
+  wasm: async () => (await import('./wasm.ts')).wasm,
+  cpu: async () => (await import('./cpu.ts')).cpu,
+}
 
 /**
  * Makes a backend TensorFlow.js's current one, with our kernels and all gradients registered.
@@ -32,13 +34,14 @@ export async function useBackend(
   const previous = currentBackend()
   const attempts: BackendAttempt[] = []
   for (const backend of name === 'auto' ? backendNames : [name]) {
+    const loader = await loaders[backend]()
     try {
-      const opened = await loaders[backend].open(options, name === 'auto')
+      const opened = await loader.open(options, name === 'auto')
       const description = { backend, runtime: describeRuntime(), ...opened }
       return { name: backend, skipped: attempts, describe: () => structuredClone(description) }
     } catch (error) {
       const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n') // no require stack
-      attempts.push({ backend, reason, install: loaders[backend].install })
+      attempts.push({ backend, reason, install: loader.install })
     }
   }
   if (previous !== undefined) await tf.setBackend(previous)
