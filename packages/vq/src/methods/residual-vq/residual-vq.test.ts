@@ -9,6 +9,7 @@ import type { CodebookQuantizer, Quantizer } from '../../quantizer.ts'
 import { type BeamOptions, beamSearch } from '../../structures/beam.ts'
 import { ResidualQuantizer } from '../../structures/residual.ts'
 import { quantizerConformance } from '../../testing/index.ts'
+import { diveq } from '../diveq/diveq.ts'
 import { fsq } from '../fsq/fsq.ts'
 import { residualVq, type ResidualVqOptions } from './residual-vq.ts'
 
@@ -230,6 +231,22 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
       const { quantized, indices } = quantizer.quantize(z)
       expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
     }
+  })
+
+  it('trains DiVeQ layers through the value, and is not noisy outside training', async () => {
+    const layers = [0, 1].map((l) => diveq({ dim: 3, codebookSize: 8, init: spread, noise: 0.3, key: key(l) }))
+    const quantizer = new ResidualQuantizer(layers, { estimate: 'layers', gradientFraction: 1 })
+    const z = key(10).normal([12, 3])
+    const { quantized, indices } = quantizer.quantize(z)
+    expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
+    const noisy = quantizer.quantize(z, { training: true, key: key(11) })
+    expect(await noisy.quantized.data()).not.toEqual(await quantized.data())
+    const { gradients } = valueAndGradients(quantizer.parameters(), () => {
+      const out = quantizer.quantize(z, { training: true, key: key(12), freeze: true })
+      return { loss: tf.mean(tf.squaredDifference(out.quantized, z)) as tf.Scalar }
+    })
+    for (const l of [0, 1])
+      expect((await gradients[`layers.${l}.codes.weight`]!.data()).some((value) => value !== 0)).toBe(true)
   })
 
   it('takes a size for each layer', async () => {
