@@ -5,5 +5,7 @@ export default defineConfig({
   format: ['esm'],
   dts: true,
   platform: 'neutral',
+  // A module for each source file: a bundler then leaves out whole methods, with the schemas that they build when loaded.
+  unbundle: true,
   publint: false,
 })

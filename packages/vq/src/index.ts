@@ -126,10 +126,11 @@ export {
   type ScalarQuantizerParts,
 } from './scalar/scalar-quantizer.ts'
 export type { Step } from './step.ts'
+export { type BeamOptions, beamSearch, type CodeSearch } from './structures/beam.ts'
 export { GroupedQuantizer, type GroupedOptions } from './structures/grouped.ts'
 export { type ImplicitOptions, ImplicitResidualQuantizer } from './structures/implicit.ts'
 export { SharedHeads } from './structures/multi-head.ts'
 export { type MultiScaleOptions, MultiScaleQuantizer } from './structures/multi-scale.ts'
 export type { LayersOptions, PartOptions } from './structures/options.ts'
-export { type BeamOptions, type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'
+export { type LayerDropout, type ResidualOptions, ResidualQuantizer } from './structures/residual.ts'
 export { ScaledQuantizer } from './structures/scaled.ts'

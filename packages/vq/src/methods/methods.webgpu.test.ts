@@ -78,6 +78,7 @@ import {
   vqStePlusPlus,
   wassersteinVq,
 } from '../index.ts'
+import { beamSearch } from '../structures/beam.ts'
 import { quantizerConformance } from '../testing/index.ts'
 
 let device: Device | undefined
@@ -173,7 +174,7 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
       nearest: false,
     }),
     ...quantizerConformance(residualVq, {
-      options: (k) => ({ ...small, layers: 3, beam: 2, dropout: {}, key: k }),
+      options: (k) => ({ ...small, layers: 3, search: beamSearch(2), dropout: {}, key: k }),
       badOptions: {},
       nearest: false,
     }),

@@ -1,5 +1,44 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { requireInteger } from '@x/core-gpu'
 import type { Quantizer } from '../quantizer.ts'
+
+/**
+ * Chooses the codes of all layers together: vectors `[..., d]`, without a gradient, to each layer's indices, int32 `[...]`;
+ * undefined where each layer shall choose for itself.
+ */
+export type CodeSearch = (z: tf.Tensor, layers: readonly Quantizer[], training: boolean) => tf.Tensor[] | undefined
+
+export interface BeamOptions {
+  /** how many partial sums are kept in training; default 1: each layer takes its nearest code */
+  readonly training?: number
+  /** outside it; default: as in training */
+  readonly evaluation?: number
+  /** ranks by the errors after every layer so far, weighted and added; default: by the error that is left */
+  readonly weights?: readonly number[]
+}
+
+/**
+ * Keeps the best partial sums of codes from layer to layer, instead of the nearest code each time.
+ * @param beam how many are kept, or how many in training and outside it
+ * @throws RangeError for a width below 1; on use also for layers that do not list their nearest codes, or other numbers of
+ * weights than layers
+ */
+export function beamSearch(beam: number | BeamOptions): CodeSearch {
+  const { training: usual = 1, evaluation = usual, weights } = typeof beam === 'number' ? { training: beam } : beam
+  requireInteger('beam', usual, 1)
+  requireInteger('beam', evaluation, 1)
+  return (z, layers, training) => {
+    const width = training ? usual : evaluation
+    if (width === 1) return undefined
+    if (layers.some((layer) => !layer.nearestCodes))
+      throw new RangeError('beam: needs layers that list their nearest codes, got one that does not')
+    if (weights && weights.length < layers.length)
+      throw new RangeError(`weights: expected ${layers.length}, one per layer, got ${weights.length}`)
+    // Codes that the first batch is still to place cannot be searched.
+    if (layers.some((layer) => 'waiting' in layer && layer.waiting === true)) return undefined
+    return searchBeam(z, layers, width, weights)
+  }
+}
 
 /**
  * Finds for each vector a good sum of codes, one of each layer, keeping the `width` best partial sums from layer to layer.
@@ -7,11 +46,11 @@ import type { Quantizer } from '../quantizer.ts'
  * @param weights of the error after each layer, which are then added; without them the error that is left decides
  * @returns each layer's indices, int32 `[...]`
  */
-export function searchBeam(
+function searchBeam(
   z: tf.Tensor,
   layers: readonly Quantizer[],
   width: number,
-  weights?: readonly number[],
+  weights: readonly number[] | undefined,
 ): tf.Tensor[] {
   const lead = z.shape.slice(0, -1)
   const d = z.shape.at(-1)!

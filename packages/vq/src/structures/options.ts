@@ -1,4 +1,4 @@
-import { integer, type Key, key as makeKey, keyOption, numberBetween, numberFrom } from '@x/core-gpu'
+import { integer, isModule, type Key, key as makeKey, keyOption, numberBetween, numberFrom } from '@x/core-gpu'
 import * as v from 'valibot'
 import type { Assignment } from '../assignment/nearest.ts'
 import { type Codebook, type CodeInitialiser, uniformCodes } from '../codebooks/codebook.ts'
@@ -7,16 +7,17 @@ import { FreeCodebook } from '../codebooks/free.ts'
 import type { Estimator, PlainEstimator } from '../estimators/estimator.ts'
 import { codebookLoss, commitmentLoss } from '../losses/losses.ts'
 import { cosine, euclidean } from '../metric.ts'
-import { choiceEntries, dataParts, functionOption } from '../options.ts'
+import { choiceEntries, codebookEntries, dataParts, functionOption } from '../options.ts'
 import { CodebookQuantizer } from '../quantizer.ts'
-import type { DeadCodesOptions } from '../revival/dead-codes.ts'
-import type { BeamOptions, LayerDropout, ResidualOptions } from './residual.ts'
+import type { DeadCodesOptions, Revival } from '../revival/dead-codes.ts'
+import type { CodeSearch } from './beam.ts'
+import type { LayerDropout, ResidualOptions } from './residual.ts'
 
 type Optional<T> = v.OptionalSchema<v.GenericSchema<T>, undefined>
 type Default<T> = v.OptionalSchema<v.GenericSchema<T>, T>
 
 /** What layers of any kind are told together. */
-export interface LayersOptions extends Pick<ResidualOptions, 'estimate' | 'gradientFraction' | 'dropout'> {
+export interface LayersOptions extends Pick<ResidualOptions, 'estimate' | 'gradientFraction' | 'dropout' | 'search'> {
   /** Q, how many layers there are */
   readonly layers: number
 }
@@ -27,6 +28,7 @@ export function layersEntries(): {
   estimate: Optional<PlainEstimator | 'layers'>
   gradientFraction: Default<number>
   dropout: Optional<LayerDropout>
+  search: Optional<CodeSearch>
 } {
   return {
     layers: integer(1),
@@ -35,17 +37,8 @@ export function layersEntries(): {
     dropout: v.optional(
       v.strictObject({ cutoff: v.optional(integer(0)), multipleOf: v.optional(integer(1)) }),
     ) as Optional<LayerDropout>,
+    search: v.optional(functionOption<CodeSearch>()),
   }
-}
-
-/** The schema of beam search. */
-export function beamEntry(): Optional<number | BeamOptions> {
-  const beams = v.strictObject({
-    training: v.optional(integer(1)),
-    evaluation: v.optional(integer(1)),
-    weights: v.optional(v.array(numberFrom(0))),
-  })
-  return v.optional(v.union([integer(1), beams])) as Optional<number | BeamOptions>
 }
 
 /** What each of several codebooks of a structure is told. */
@@ -88,7 +81,7 @@ export function partEntries(): {
   estimator: (typeof choiceEntries)['estimator']
   init: v.OptionalSchema<v.GenericSchema<CodeInitialiser>, () => CodeInitialiser>
   kMeans: Optional<{ iterations?: number }>
-  deadCodes: Optional<DeadCodesOptions>
+  deadCodes: Optional<DeadCodesOptions | Revival>
   key: v.OptionalSchema<v.GenericSchema<Key>, () => Key>
 } {
   return {
@@ -100,28 +93,23 @@ export function partEntries(): {
     codebookWeight: v.optional(numberFrom(0), 1),
     ...choiceEntries,
     init: v.optional(functionOption<CodeInitialiser>(), () => uniformCodes),
-    kMeans: v.optional(v.strictObject({ iterations: v.optional(integer(1)) })),
-    deadCodes: v.optional(
-      v.strictObject({
-        threshold: v.optional(numberFrom(0)),
-        decay: v.optional(numberBetween(0, 1)),
-        reset: v.optional(numberFrom(0)),
-        order: v.optional(functionOption<NonNullable<DeadCodesOptions['order']>>()),
-      }),
-    ) as Optional<DeadCodesOptions>,
+    kMeans: codebookEntries.kMeans,
+    deadCodes: codebookEntries.deadCodes,
     key: v.optional(keyOption(), () => makeKey(0)),
   }
 }
 
 /** Options of a part, with the defaults filled in. */
 export type CheckedPart = Required<Omit<PartOptions, 'kMeans' | 'deadCodes'>> &
-  Pick<PartOptions, 'kMeans'> & { readonly deadCodes?: DeadCodesOptions | undefined }
+  Pick<PartOptions, 'kMeans'> & { readonly deadCodes?: DeadCodesOptions | Revival | undefined }
 
 /** One codebook quantizer, as the parts of structures are. */
 export function makePart(codebookSize: number, dim: number, options: CheckedPart, key: Key): CodebookQuantizer {
   const { codes, decay, commitment, codebookWeight, deadCodes } = options
   if (codes === 'free' && options.metric === 'cosine')
     throw new RangeError("metric: 'cosine' keeps codes on the sphere by counting, expected codes 'ema', got 'free'")
+  if (isModule(deadCodes))
+    throw new TypeError('deadCodes: each codebook counts for itself, expected options, got a part')
   const metric = options.metric === 'cosine' ? cosine : euclidean
   const codebook: Codebook =
     codes === 'ema'

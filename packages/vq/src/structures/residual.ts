@@ -11,7 +11,7 @@ import {
 import { type PlainEstimator, straightThrough } from '../estimators/estimator.ts'
 import { hideMasked, requireIndices } from '../indices.ts'
 import type { Pass, Quantization, QuantizeOptions, Quantizer } from '../quantizer.ts'
-import { searchBeam } from './beam.ts'
+import type { CodeSearch } from './beam.ts'
 import { joinIndices, sizesOf, splitIndices, stackCodebooks } from './indices.ts'
 
 export interface ResidualOptions {
@@ -30,8 +30,8 @@ export interface ResidualOptions {
   readonly gradientFraction?: number
   /** uses in each training step only the first layers, their number drawn (training then needs keys); default: all */
   readonly dropout?: LayerDropout | undefined
-  /** how many of the best partial sums are kept from layer to layer; default 1, the nearest code each time */
-  readonly beam?: number | BeamOptions | undefined
+  /** chooses the codes of all layers together, such as `beamSearch(8)`; default: each layer takes its own */
+  readonly search?: CodeSearch | undefined
   /** brings vectors into the layers' range first, `[..., d]` to the same shape */
   readonly prepare?: (z: tf.Tensor) => tf.Tensor
 }
@@ -41,15 +41,6 @@ export interface LayerDropout {
   readonly cutoff?: number
   /** the number of layers used is rounded up to a multiple of this; default 1 */
   readonly multipleOf?: number
-}
-
-export interface BeamOptions {
-  /** in training; default 1 */
-  readonly training?: number
-  /** outside it; default: as in training */
-  readonly evaluation?: number
-  /** ranks by the weighted sum of the errors after every layer so far; default: by the error that is left */
-  readonly weights?: readonly number[] | undefined
 }
 
 /**
@@ -69,7 +60,6 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
   readonly layers: readonly Quantizer[]
   readonly #passes: readonly Quantizer[]
   readonly #options: ResidualOptions
-  readonly #beam: BeamOptions
 
   /** @throws RangeError or TypeError when layers and options do not fit together */
   constructor(layers: readonly Quantizer[], options: ResidualOptions = {}) {
@@ -78,8 +68,7 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
     if (first === undefined) throw new RangeError('layers: expected at least one, got none')
     const narrow = layers.find(({ dim }) => dim !== first.dim)
     if (narrow) throw new RangeError(`layers: expected all of dimension ${first.dim}, got one of ${narrow.dim}`)
-    this.#beam = typeof options.beam === 'number' ? { training: options.beam } : (options.beam ?? {})
-    requireOptions(layers, options, this.#beam)
+    requireOptions(layers, options)
     this.dim = first.dim
     const { codebookSize, codebooks } = sizesOf(layers)
     this.codebookSize = codebookSize
@@ -96,10 +85,10 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
     const lead = z.shape.slice(0, -1)
     if (mask) requireShape('mask', mask, lead)
     return tf.tidy(() => {
-      const { estimate = straightThrough, gradientFraction = 0, prepare } = this.#options
+      const { estimate = straightThrough, gradientFraction = 0, prepare, search } = this.#options
       const start = prepare?.(z) ?? z
       const passes = this.#passes.slice(0, training ? this.#drawDepth(key) : undefined)
-      const found = this.#search(start, passes, training)
+      const found = search?.(stopGradient(start), passes, training)
       const later = new Map<Quantizer, Pass[]>()
       const terms: Record<string, tf.Scalar> = {}
       const chosen: tf.Tensor[] = []
@@ -168,33 +157,17 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
     const last = cutoff + Math.floor(word! * 2 ** -32 * (layers - cutoff))
     return Math.min(Math.ceil((last + 1) / multipleOf) * multipleOf, layers)
   }
-
-  #search(z: tf.Tensor, passes: readonly Quantizer[], training: boolean): tf.Tensor[] | undefined {
-    const { training: usual = 1, evaluation = usual, weights } = this.#beam
-    const width = training ? usual : evaluation
-    // Codes that the first batch is still to place cannot be searched.
-    if (width === 1 || passes.some((layer) => 'waiting' in layer && layer.waiting === true)) return undefined
-    return searchBeam(stopGradient(z), passes, width, weights)
-  }
 }
 
-function requireOptions(layers: readonly Quantizer[], options: ResidualOptions, beam: BeamOptions): void {
+function requireOptions(layers: readonly Quantizer[], options: ResidualOptions): void {
   const { gradientFraction = 0, dropout } = options
-  if (!(gradientFraction >= 0 && gradientFraction <= 1))
-    throw new RangeError(`gradientFraction: expected a number from 0 to 1, got ${gradientFraction}`)
-  if (gradientFraction > 0 && options.estimate !== 'layers')
-    throw new RangeError(`gradientFraction: needs estimate 'layers', got ${gradientFraction} without it`)
+  if (!(gradientFraction >= 0 && gradientFraction <= (options.estimate === 'layers' ? 1 : 0)))
+    throw new RangeError(`gradientFraction: expected 0, or up to 1 with estimate 'layers', got ${gradientFraction}`)
   const { cutoff = 0, multipleOf = 1 } = dropout ?? {}
   requireInteger('dropout.cutoff', cutoff, 0)
   if (cutoff >= layers.length)
     throw new RangeError(`dropout.cutoff: expected less than the ${layers.length} layers, got ${cutoff}`)
   requireInteger('dropout.multipleOf', multipleOf, 1)
-  const widths = [beam.training ?? 1, beam.evaluation ?? 1]
-  for (const width of widths) requireInteger('beam', width, 1)
-  if (Math.max(...widths) > 1 && layers.some((layer) => !layer.nearestCodes))
-    throw new TypeError('beam: needs layers that list their nearest codes, got one that does not')
-  if (beam.weights && beam.weights.length !== layers.length)
-    throw new RangeError(`beam.weights: expected ${layers.length}, one per layer, got ${beam.weights.length}`)
 }
 
 /** The same value; the gradient times f. */

@@ -32,6 +32,11 @@ export const digits: Task = defineTask({
       { levels: [8, 8, 8], input: 'normalised' },
       { levels: [8, 8, 8], input: 'raw' },
     ],
+    ifsq: [{ levels: [7, 7, 9], input: 'normalised' }],
+    fsp: [{ levels: [8, 8, 8] }],
+    'latent-quantization': [{ levels: [8, 8, 8] }],
+    lfq: [{ bits: 9 }],
+    bsq: [{ bits: 9 }],
   },
   backends: ['wasm', 'tensorflow'],
   metrics: {

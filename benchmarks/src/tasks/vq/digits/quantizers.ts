@@ -1,10 +1,15 @@
 import type { Key } from '@x/core-gpu'
 import {
+  bsq,
   cosineVq,
   diveq,
+  fsp,
   fsq,
   gumbel,
   ibq,
+  ifsq,
+  latentQuantization,
+  lfq,
   nsvq,
   optvq,
   type Quantizer,
@@ -44,6 +49,11 @@ const makers: Record<string, (params: RunSpec['params'], key: Key) => Quantizer>
   'vq-bridge': (params, key) => vqBridge({ dim, codebookSize: Number(params.codebookSize), key }),
   'vq-ste-plus-plus': (params, key) => vqStePlusPlus({ dim, codebookSize: Number(params.codebookSize), key }),
   'wasserstein-vq': (params, key) => wassersteinVq({ dim, codebookSize: Number(params.codebookSize), key }),
+  bsq: (params) => bsq({ bits: Number(params.bits) }),
+  fsp: (params) => fsp({ levels: params.levels as number[] }),
+  ifsq: (params) => ifsq({ levels: params.levels as number[], normalise: params.input === 'normalised' }),
+  'latent-quantization': (params) => latentQuantization({ levels: params.levels as number[] }),
+  lfq: (params) => lfq({ bits: Number(params.bits) }),
   fsq: (params) => fsq({ levels: params.levels as number[], normalise: params.input === 'normalised' }),
 }
 

@@ -1,9 +1,8 @@
-import { defineMethod, integer, integers, type Method } from '@x/core-gpu'
+import { defineMethod, integer, type Method } from '@x/core-gpu'
 import * as v from 'valibot'
 import type { Quantizer } from '../../quantizer.ts'
 import { GroupedQuantizer } from '../../structures/grouped.ts'
-import { beamEntry, layersEntries, partEntries } from '../../structures/options.ts'
-import { makeResidualVq, type ResidualVqOptions } from '../residual-vq/residual-vq.ts'
+import { makeResidualVq, residualVqEntries, type ResidualVqOptions } from '../residual-vq/residual-vq.ts'
 
 export interface GroupedResidualVqOptions extends ResidualVqOptions {
   /** parts a vector is split into, a divisor of `dim` */
@@ -25,15 +24,7 @@ export const groupedResidualVq: Method<GroupedResidualVqOptions, Quantizer> = /*
     arxiv: '2305.02765',
     year: 2023,
   },
-  options: v.object({
-    dim: integer(1),
-    groups: integer(1),
-    codebookSize: v.union([integer(1), integers(1)]),
-    ...layersEntries(),
-    shared: v.optional(v.boolean(), false),
-    beam: beamEntry(),
-    ...partEntries(),
-  }),
+  options: v.object({ ...residualVqEntries(), groups: integer(1) }),
   create: (options) => {
     const { dim, groups, key } = options
     if (dim % groups !== 0) throw new RangeError(`groups: expected a divisor of dim ${dim}, got ${groups}`)

@@ -48,7 +48,7 @@ export const residualLfq: Method<ResidualLfqOptions, Quantizer> = /* @__PURE__ *
     spherical: v.optional(v.boolean(), false),
   }),
   create: (options) => {
-    const { layers, estimate, gradientFraction, dropout, softClamp, ...rest } = options
+    const { layers, estimate, gradientFraction, dropout, search, softClamp, ...rest } = options
     const made = Array.from({ length: layers }, (_, l) =>
       lfq({
         ...rest,
@@ -56,6 +56,6 @@ export const residualLfq: Method<ResidualLfqOptions, Quantizer> = /* @__PURE__ *
         ...(softClamp !== undefined && { softClamp: softClamp * 2 ** -l }),
       } as LfqOptions),
     )
-    return new ResidualQuantizer(made, { estimate, gradientFraction, dropout })
+    return new ResidualQuantizer(made, { estimate, gradientFraction, dropout, search })
   },
 })

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend, valueAndGradients } from '@x/core-gpu'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { rotationTrick } from '../../estimators/rotation.ts'
+import { beamSearch } from '../../structures/beam.ts'
 import { quantizerConformance } from '../../testing/index.ts'
 import { residualSimvq, type ResidualSimvqOptions } from './residual-simvq.ts'
 
@@ -10,7 +11,10 @@ describe.each(['cpu', 'wasm'] as const)('residual-simvq on %s', (backend) => {
 
   const examples: [string, Partial<ResidualSimvqOptions>][] = [
     ['linear', {}],
-    ['diagonal, rotated, beam', { transform: 'diagonal', estimator: rotationTrick(), estimate: 'layers', beam: 2 }],
+    [
+      'diagonal, rotated, beam',
+      { transform: 'diagonal', estimator: rotationTrick(), estimate: 'layers', search: beamSearch(2) },
+    ],
     ['wider codes, trained', { codeDim: 5, trainableCodes: true, bias: false, dropout: { cutoff: 1 } }],
   ]
   describe.each(examples)('%s', (_, options) => {
@@ -27,7 +31,7 @@ describe.each(['cpu', 'wasm'] as const)('residual-simvq on %s', (backend) => {
         commitment: [-1],
         codebookWeight: [-1],
         estimator: ['ste'],
-        beam: [0],
+        search: [2],
       },
       nearest: false,
     })

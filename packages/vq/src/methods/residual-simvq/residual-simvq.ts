@@ -3,14 +3,13 @@ import * as v from 'valibot'
 import { type Estimator, straightThrough } from '../../estimators/estimator.ts'
 import { functionOption } from '../../options.ts'
 import type { Quantizer } from '../../quantizer.ts'
-import { beamEntry, layersEntries, type LayersOptions } from '../../structures/options.ts'
-import { type ResidualOptions, ResidualQuantizer } from '../../structures/residual.ts'
+import { layersEntries, type LayersOptions } from '../../structures/options.ts'
+import { ResidualQuantizer } from '../../structures/residual.ts'
 import { simvq, type SimvqOptions } from '../simvq/simvq.ts'
 
 export interface ResidualSimvqOptions
   extends
     LayersOptions,
-    Pick<ResidualOptions, 'beam'>,
     Pick<
       SimvqOptions,
       'dim' | 'codebookSize' | 'bias' | 'codeDim' | 'trainableCodes' | 'commitment' | 'codebookWeight'
@@ -41,7 +40,6 @@ export const residualSimvq: Method<ResidualSimvqOptions, Quantizer> = /* @__PURE
     dim: integer(1),
     codebookSize: integer(1),
     ...layersEntries(),
-    beam: beamEntry(),
     transform: v.optional(v.picklist(['linear', 'diagonal']), 'linear'),
     bias: v.optional(v.boolean(), true),
     codeDim: v.optional(integer(1)),
@@ -52,11 +50,11 @@ export const residualSimvq: Method<ResidualSimvqOptions, Quantizer> = /* @__PURE
     key: v.optional(keyOption(), () => makeKey(0)),
   }),
   create: (options) => {
-    const { layers, estimate, gradientFraction, dropout, beam, ...rest } = options
+    const { layers, estimate, gradientFraction, dropout, search, ...rest } = options
     const made: Quantizer[] = []
     try {
       for (let l = 0; l < layers; l++) made.push(simvq({ ...rest, key: options.key.fold(l) } as SimvqOptions))
-      return new ResidualQuantizer(made, { estimate, gradientFraction, dropout, beam })
+      return new ResidualQuantizer(made, { estimate, gradientFraction, dropout, search })
     } catch (error) {
       for (const layer of made) layer.dispose()
       throw error

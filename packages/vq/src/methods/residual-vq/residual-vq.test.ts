@@ -6,8 +6,10 @@ import { rotationTrick } from '../../estimators/rotation.ts'
 import { goldenCases } from '../../golden/golden.ts'
 import { checkResidualVq } from '../../golden/structures.ts'
 import type { CodebookQuantizer, Quantizer } from '../../quantizer.ts'
+import { type BeamOptions, beamSearch } from '../../structures/beam.ts'
 import { ResidualQuantizer } from '../../structures/residual.ts'
 import { quantizerConformance } from '../../testing/index.ts'
+import { diveq } from '../diveq/diveq.ts'
 import { fsq } from '../fsq/fsq.ts'
 import { residualVq, type ResidualVqOptions } from './residual-vq.ts'
 
@@ -28,7 +30,7 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
     ['free codes, gradients layer by layer', { ...small, codes: 'free', estimate: 'layers', gradientFraction: 0.5 }],
     ['one codebook, revived, on the sphere', { ...small, shared: true, deadCodes: {}, metric: 'cosine' }],
     ['fewer layers in training, k-means', { ...small, dropout: { cutoff: 1 }, kMeans: { iterations: 2 } }],
-    ['beam search', { ...small, beam: 3, estimate: rotationTrick() }],
+    ['beam search', { ...small, search: beamSearch(3), estimate: rotationTrick() }],
     ['one layer', { ...small, layers: 1 }],
   ]
   describe.each(examples)('%s', (_, options) => {
@@ -42,7 +44,7 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
         estimate: ['all'],
         gradientFraction: [-1, 2],
         dropout: [{ cutoff: -1 }, { cutoff: 3 }, { multipleOf: 0 }, { rate: 1 }],
-        beam: [0, { evaluation: 0 }, { weights: [-1] }, { weights: [1, 1, 1, 1] }],
+        search: ['beam', 8],
         codes: ['learned'],
         metric: ['angular'],
         decay: [1],
@@ -146,7 +148,14 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
   it('finds the best sum of codes when the beam holds them all, in training and outside it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(), async (seed) => {
-        const quantizer = residualVq({ dim: 2, codebookSize: 4, layers: 2, init: spread, beam: 4, key: key(seed) })
+        const quantizer = residualVq({
+          dim: 2,
+          codebookSize: 4,
+          layers: 2,
+          init: spread,
+          search: beamSearch(4),
+          key: key(seed),
+        })
         const z = key(seed + 1).normal([6, 2])
         const codes = (await quantizer.codebook().array()) as number[][][]
         for (const training of [false, true]) {
@@ -168,7 +177,8 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
   it('leaves less error the wider the beam, also by summed scores, and in training only where so asked', async () => {
     const base = { ...small, codebookSize: 16, layers: 4 }
     const z = key(6).normal([150, 3])
-    const error = (beam: ResidualVqOptions['beam']): Promise<number> => errorOf(residualVq({ ...base, beam }), z)
+    const error = (beam: number | BeamOptions): Promise<number> =>
+      errorOf(residualVq({ ...base, search: beamSearch(beam) }), z)
     const [greedy, four, sixteen] = [await error(1), await error(4), await error(16)]
     expect(four).toBeLessThan(greedy)
     expect(sixteen).toBeLessThan(four)
@@ -179,7 +189,11 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
 
   it('refuses a beam over layers that do not list their codes, and layers that do not fit', () => {
     const layer = (): Quantizer => fsq({ levels: [5, 5] })
-    expect(() => new ResidualQuantizer([layer(), layer()], { beam: 2 })).toThrow(/^beam/)
+    const blind = new ResidualQuantizer([layer(), layer()], { search: beamSearch(2) })
+    expect(() => blind.quantize(tf.zeros([1, 2]))).toThrow(/^beam/)
+    const short = residualVq({ ...small, search: beamSearch({ training: 2, weights: [1] }) })
+    expect(() => short.quantize(tf.zeros([1, 3]))).toThrow(/^weights/)
+    for (const width of [0, 1.5]) expect(() => beamSearch({ evaluation: width })).toThrow(/^beam/)
     expect(() => new ResidualQuantizer([])).toThrow(/^layers/)
     expect(() => new ResidualQuantizer([layer(), fsq({ levels: [5] })])).toThrow(/^layers/)
   })
@@ -217,6 +231,22 @@ describe.each(['cpu', 'wasm'] as const)('residual-vq on %s', (backend) => {
       const { quantized, indices } = quantizer.quantize(z)
       expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
     }
+  })
+
+  it('trains DiVeQ layers through the value, and is not noisy outside training', async () => {
+    const layers = [0, 1].map((l) => diveq({ dim: 3, codebookSize: 8, init: spread, noise: 0.3, key: key(l) }))
+    const quantizer = new ResidualQuantizer(layers, { estimate: 'layers', gradientFraction: 1 })
+    const z = key(10).normal([12, 3])
+    const { quantized, indices } = quantizer.quantize(z)
+    expect(await quantizer.decode(indices).data()).toEqual(await quantized.data())
+    const noisy = quantizer.quantize(z, { training: true, key: key(11) })
+    expect(await noisy.quantized.data()).not.toEqual(await quantized.data())
+    const { gradients } = valueAndGradients(quantizer.parameters(), () => {
+      const out = quantizer.quantize(z, { training: true, key: key(12), freeze: true })
+      return { loss: tf.mean(tf.squaredDifference(out.quantized, z)) as tf.Scalar }
+    })
+    for (const l of [0, 1])
+      expect((await gradients[`layers.${l}.codes.weight`]!.data()).some((value) => value !== 0)).toBe(true)
   })
 
   it('takes a size for each layer', async () => {

@@ -2,7 +2,6 @@ import { defineMethod, integer, integers, type Key, type Method } from '@x/core-
 import * as v from 'valibot'
 import type { CodebookQuantizer, Quantizer } from '../../quantizer.ts'
 import {
-  beamEntry,
   type CheckedPart,
   layersEntries,
   type LayersOptions,
@@ -10,9 +9,9 @@ import {
   partEntries,
   type PartOptions,
 } from '../../structures/options.ts'
-import { type ResidualOptions, ResidualQuantizer } from '../../structures/residual.ts'
+import { ResidualQuantizer } from '../../structures/residual.ts'
 
-export interface ResidualVqOptions extends PartOptions, LayersOptions, Pick<ResidualOptions, 'beam'> {
+export interface ResidualVqOptions extends PartOptions, LayersOptions {
   /** size of the vectors' last dimension */
   readonly dim: number
   /** K, the number of codes of each layer, or a list of them */
@@ -31,20 +30,29 @@ export const residualVq: Method<ResidualVqOptions, Quantizer> = /* @__PURE__ */ 
   title: 'Residual VQ',
   summary: 'Several codebooks, one after the other, each for what the ones before left over.',
   paper: { title: 'SoundStream: An End-to-End Neural Audio Codec', arxiv: '2107.03312', year: 2021 },
-  options: v.object({
+  options: v.object(residualVqEntries()),
+  create: (options) => makeResidualVq(options, options.dim, options.key),
+})
+
+/** The options' schema. */
+export function residualVqEntries(): ReturnType<typeof layersEntries> &
+  ReturnType<typeof partEntries> & {
+    dim: v.GenericSchema<number>
+    codebookSize: v.GenericSchema<number | readonly number[]>
+    shared: v.OptionalSchema<v.GenericSchema<boolean>, false>
+  } {
+  return {
     dim: integer(1),
     codebookSize: v.union([integer(1), integers(1)]),
     ...layersEntries(),
     shared: v.optional(v.boolean(), false),
-    beam: beamEntry(),
     ...partEntries(),
-  }),
-  create: (options) => makeResidualVq(options, options.dim, options.key),
-})
+  }
+}
 
 /** The same from checked options, for a part of so many dimensions. */
 export function makeResidualVq(
-  options: CheckedPart & LayersOptions & Pick<ResidualVqOptions, 'codebookSize' | 'shared' | 'beam'>,
+  options: CheckedPart & LayersOptions & Pick<ResidualVqOptions, 'codebookSize' | 'shared'>,
   dim: number,
   key: Key,
 ): ResidualQuantizer {
