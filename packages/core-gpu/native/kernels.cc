@@ -98,22 +98,27 @@ WIDEST void adamw(int64_t n, const AdamWFactors& f, const float* __restrict p, c
   }
 }
 
+/** Parameters, gradients and both moments, N of each, and factors [N, 8]; N new parameters and moments. */
 void computeAdamW(void*, TF_OpKernelContext* context) {
   Call call(context);
-  TF_Tensor* in[5];
-  for (int i = 0; i < 5; i++) in[i] = call.input(i);
+  const int count = (TF_NumInputs(context) - 1) / 4;
+  TF_Tensor* factors = call.input(4 * count);
   if (!call.ok()) return;
-  const int64_t n = TF_TensorElementCount(in[0]);
-  for (int i = 1; i < 4; i++)
-    if (TF_TensorElementCount(in[i]) != n) return call.fail("XAdamW: shapes differ");
-  if (TF_TensorByteSize(in[4]) != sizeof(AdamWFactors)) return call.fail("XAdamW: expected 8 factors");
-  TF_Tensor* out[3];
-  for (int i = 0; i < 3; i++) out[i] = call.output(i, TF_FLOAT, shapeOf(in[0]));
-  if (!call.ok()) return;
-  AdamWFactors factors;
-  std::memcpy(&factors, TF_TensorData(in[4]), sizeof factors);
-  adamw(n, factors, floats(in[0]), floats(in[1]), floats(in[2]), floats(in[3]), floats(out[0]), floats(out[1]),
-        floats(out[2]));
+  if (TF_TensorByteSize(factors) != count * sizeof(AdamWFactors)) return call.fail("XAdamW: expected factors [N, 8]");
+  for (int i = 0; i < count; i++) {
+    TF_Tensor *in[4], *out[3];
+    for (int j = 0; j < 4; j++) in[j] = call.input(j * count + i);
+    if (!call.ok()) return;
+    const int64_t n = TF_TensorElementCount(in[0]);
+    for (int j = 1; j < 4; j++)
+      if (TF_TensorElementCount(in[j]) != n) return call.fail("XAdamW: shapes differ");
+    for (int j = 0; j < 3; j++) out[j] = call.output(j * count + i, TF_FLOAT, shapeOf(in[0]));
+    if (!call.ok()) return;
+    AdamWFactors own;
+    std::memcpy(&own, floats(factors) + 8 * i, sizeof own);
+    adamw(n, own, floats(in[0]), floats(in[1]), floats(in[2]), floats(in[3]), floats(out[0]), floats(out[1]),
+          floats(out[2]));
+  }
 }
 
 // ---- XSquareSum: the sum of the squares of all elements of all inputs, one pass ----
@@ -145,6 +150,50 @@ void computeSquareSum(void*, TF_OpKernelContext* context) {
   }
   TF_Tensor* out = call.output(0, TF_FLOAT, {});
   if (call.ok()) floats(out)[0] = static_cast<float>(total);
+}
+
+// ---- XMeanSquaredError: the mean of (a - b)^2, and its gradient towards a, 2 (a - b) dy / n; one pass each ----
+
+WIDEST double squaredDistance(const float* a, const float* b, int64_t n) {
+  constexpr int lanes = 16;
+  double total = 0;
+  int64_t i = 0;
+  while (i + lanes <= n) {
+    float sums[lanes] = {};
+    const int64_t end = i + 4096 < n ? i + 4096 : n;
+    for (; i + lanes <= end; i += lanes)
+      for (int lane = 0; lane < lanes; lane++) {
+        const float difference = a[i + lane] - b[i + lane];
+        sums[lane] += difference * difference;
+      }
+    for (float sum : sums) total += sum;
+  }
+  for (; i < n; i++) total += static_cast<double>(a[i] - b[i]) * (a[i] - b[i]);
+  return total;
+}
+
+WIDEST void scaledDifference(int64_t n, float factor, const float* a, const float* b, float* __restrict out) {
+  for (int64_t i = 0; i < n; i++) out[i] = (a[i] - b[i]) * factor;
+}
+
+void computeMeanSquaredError(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *a = call.input(0), *b = call.input(1);
+  if (!call.ok()) return;
+  const int64_t n = TF_TensorElementCount(a);
+  if (TF_TensorElementCount(b) != n) return call.fail("XMeanSquaredError: shapes differ");
+  TF_Tensor* out = call.output(0, TF_FLOAT, {});
+  if (call.ok()) floats(out)[0] = static_cast<float>(squaredDistance(floats(a), floats(b), n) / n);
+}
+
+void computeMeanSquaredErrorGradient(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *a = call.input(0), *b = call.input(1), *dy = call.input(2);
+  if (!call.ok()) return;
+  const int64_t n = TF_TensorElementCount(a);
+  if (TF_TensorElementCount(b) != n) return call.fail("XMeanSquaredErrorGradient: shapes differ");
+  TF_Tensor* out = call.output(0, TF_FLOAT, shapeOf(a));
+  if (call.ok()) scaledDifference(n, floats(dy)[0] * 2 / n, floats(a), floats(b), floats(out));
 }
 
 // ---- XGatherRows: rows of table [K, d] by ids [N], `fill` for ids outside ----
@@ -345,12 +394,15 @@ void registerOperation(const Operation& operation) {
 const bool registered = [] {
   QUIET_LOG;
   registerOperation({"XAdamW",
-                     {},
-                     {"parameter: float", "gradient: float", "first_moment: float", "second_moment: float",
-                      "factors: float"},
-                     {"new_parameter: float", "new_first_moment: float", "new_second_moment: float"},
+                     {"N: int >= 1"},
+                     {"parameters: N * float", "gradients: N * float", "first_moments: N * float",
+                      "second_moments: N * float", "factors: float"},
+                     {"new_parameters: N * float", "new_first_moments: N * float", "new_second_moments: N * float"},
                      computeAdamW});
   registerOperation({"XGatherRows", {}, {"table: float", "ids: int32", "fill: float"}, {"rows: float"}, computeGatherRows});
+  registerOperation({"XMeanSquaredError", {}, {"a: float", "b: float"}, {"mean: float"}, computeMeanSquaredError});
+  registerOperation({"XMeanSquaredErrorGradient", {}, {"a: float", "b: float", "dy: float"}, {"da: float"},
+                     computeMeanSquaredErrorGradient});
   registerOperation({"XNearestCode", {}, {"x: float", "codebook: float"}, {"indices: int32", "distances: float"},
                      computeNearestCode});
   registerOperation({"XSegmentSum", {}, {"x: float", "ids: int32", "count: int32"}, {"sums: float"}, computeSegmentSum});

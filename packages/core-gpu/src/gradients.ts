@@ -9,6 +9,7 @@ import { rearrangingGradients } from './gradients/rearranging.ts'
 import { scanGradients } from './gradients/scans.ts'
 import { registerActivationGradients } from './kernels/activation/gradients.ts'
 import { registerDilatedGradients } from './kernels/conv2d/dilated-gradients.ts'
+import { registerMeanSquaredErrorGradient } from './kernels/mean-squared-error/gradients.ts'
 import { registerReductionGradients } from './kernels/reductions/gradients.ts'
 import { registerSoftmaxGradients } from './kernels/softmax/gradients.ts'
 
@@ -23,5 +24,6 @@ const gradients = {
 for (const [kernelName, gradient] of Object.entries(gradients)) tf.registerGradient({ kernelName, ...gradient })
 registerActivationGradients()
 registerDilatedGradients()
+registerMeanSquaredErrorGradient()
 registerReductionGradients()
 registerSoftmaxGradients()

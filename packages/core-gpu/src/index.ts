@@ -20,6 +20,7 @@ export { groupNorm, type GroupNormSettings } from './kernels/group-norm/group-no
 export { packHalf, unpackHalf } from './kernels/half/half.ts'
 export { layerNorm, type LayerNormSettings } from './kernels/layer-norm/layer-norm.ts'
 export { lookup } from './kernels/lookup/lookup.ts'
+export { meanSquaredError } from './kernels/mean-squared-error/mean-squared-error.ts'
 export {
   type CodeMetric,
   type NearestCode,

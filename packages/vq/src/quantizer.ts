@@ -171,7 +171,7 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
       return {
         quantized,
         indices,
-        loss: Object.values(terms).reduce<tf.Scalar>((sum, term) => tf.add(sum, term), tf.scalar(0)),
+        loss: sumOf(Object.values(terms)),
         terms,
       }
     })
@@ -281,6 +281,12 @@ export class CodebookQuantizer extends BaseModule implements Quantizer {
     this.started!.assign(tf.scalar(1))
     this.#waiting = false
   }
+}
+
+/** A tensor of its own, also of one term. */
+function sumOf([first, ...others]: tf.Scalar[]): tf.Scalar {
+  if (first === undefined) return tf.scalar(0)
+  return others.length === 0 ? tf.clone(first) : others.reduce<tf.Scalar>((sum, term) => tf.add(sum, term), first)
 }
 
 function flatten(indices: tf.Tensor): tf.Tensor1D {

@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { KernelSet } from '../backends/device.ts'
-import { adamwTensorFlow } from './adamw/tensorflow.ts'
+import { activationGradientTensorFlow } from './activation/tensorflow.ts'
+import { adamwStepsTensorFlow } from './adamw/tensorflow.ts'
 import { arithmetic, arithmeticTensorFlow } from './arithmetic/tensorflow.ts'
 import { convolutionTensorFlow } from './conv2d/tensorflow.ts'
 import { correctCalls, correctKernels } from './corrections.ts'
 import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
 import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
 import { gatherRowsTensorFlow } from './lookup/tensorflow.ts'
+import { meanSquaredErrorGradientTensorFlow, meanSquaredErrorTensorFlow } from './mean-squared-error/tensorflow.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { nearestCodeTensorFlow } from './nearest-code/tensorflow.ts'
 import { nameRefusals } from './refusals/refusals.ts'
@@ -49,13 +51,16 @@ export function installTensorFlowKernels(kernels: KernelSet, operations: boolean
     replaceKernel('tensorflow', tf.ResizeBilinearGrad, resizeBilinearGradCpu)
     replaceKernel('tensorflow', tf.ResizeNearestNeighborGrad, resizeNearestNeighborGradCpu)
     replaceKernel('tensorflow', tf.UnsortedSegmentSum, segmentSumTensorFlow(operations))
+    replaceKernel('tensorflow', 'XActivationGradient', activationGradientTensorFlow)
     replaceKernel('tensorflow', 'XNearestCode', nearestCodeTensorFlow(operations))
     if (operations) {
       for (const kernelName of Object.keys(arithmetic))
         replaceKernel('tensorflow', kernelName, arithmeticTensorFlow(kernelName))
       replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow)
-      replaceKernel('tensorflow', 'XAdamW', adamwTensorFlow)
+      replaceKernel('tensorflow', 'XAdamWSteps', adamwStepsTensorFlow)
       replaceKernel('tensorflow', 'XGatherRows', gatherRowsTensorFlow)
+      replaceKernel('tensorflow', 'XMeanSquaredError', meanSquaredErrorTensorFlow)
+      replaceKernel('tensorflow', 'XMeanSquaredErrorGradient', meanSquaredErrorGradientTensorFlow)
       replaceKernel('tensorflow', 'XSquareSum', squareSumTensorFlow)
     }
   }

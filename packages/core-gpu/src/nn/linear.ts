@@ -48,6 +48,7 @@ export class Linear extends BaseModule implements Layer {
     requireLastDimension('x', x, this.inFeatures)
     const outer = x.shape.slice(0, -1)
     return tf.tidy(() => {
+      if (x.rank === 2) return this.#product(x as tf.Tensor2D, this.weight as unknown as tf.Tensor2D)
       // One flat product: the batched kernel would take the same weight once per batch entry.
       const rows = tf.reshape(x, [-1, this.inFeatures]) as tf.Tensor2D
       const weight = this.weight as unknown as tf.Tensor2D

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { adamwStep } from '../kernels/adamw/adamw.ts'
+import { adamwSteps } from '../kernels/adamw/adamw.ts'
 import { learningRateAt, type Optimizer, requireKnownPaths } from './optimizer.ts'
 import type { Schedule } from './schedules.ts'
 import { Slots } from './slots.ts'
@@ -40,21 +40,20 @@ export class AdamW implements Optimizer {
     const { beta1, beta2, epsilon, weightDecay, decay } = this.#options
     const learningRate = learningRateAt(this.#options.learningRate, this.#slots.step.value)
     this.#slots.step.increment()
-    for (const [path, gradient] of Object.entries(gradients)) {
+    const updates = Object.entries(gradients).map(([path, gradient]) => {
       const parameter = parameters[path]!
       const { updates, moments } = this.#slots.of(path, parameter)
-      adamwStep(
-        { parameter, gradient, ...moments },
-        {
-          learningRate,
-          beta1,
-          beta2,
-          epsilon,
-          weightDecay: decay(path, parameter) ? weightDecay : 0,
-          step: updates.increment(),
-        },
-      )
-    }
+      const options = {
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay: decay(path, parameter) ? weightDecay : 0,
+        step: updates.increment(),
+      }
+      return { state: { parameter, gradient, ...moments }, options }
+    })
+    adamwSteps(updates)
   }
 
   state(): Record<string, tf.Tensor> {

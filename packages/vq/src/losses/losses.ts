@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Key, stopGradient } from '@x/core-gpu'
+import { type Key, meanSquaredError, stopGradient } from '@x/core-gpu'
 
 /** What a training step's losses see. */
 export interface LossBatch {
@@ -32,18 +32,22 @@ export type Pairs = Pick<LossBatch, 'z' | 'q' | 'counts'>
 
 /** Pulls codes to the vectors that chose them: `weight * mse(sg[z], q)`. arXiv 1711.00937 */
 export function codebookLoss(weight = 1): (batch: Pairs) => tf.Scalar {
-  return ({ z, q, counts }) => tf.mul(weight, meanSquare(stopGradient(z), q, counts))
+  return ({ z, q, counts }) => weighted(weight, meanSquare(stopGradient(z), q, counts))
 }
 
 /** Keeps vectors near their codes: `weight * mse(z, sg[q])`. arXiv 1711.00937 */
 export function commitmentLoss(weight = 0.25): (batch: Pairs) => tf.Scalar {
-  return ({ z, q, counts }) => tf.mul(weight, meanSquare(z, stopGradient(q), counts))
+  return ({ z, q, counts }) => weighted(weight, meanSquare(z, stopGradient(q), counts))
+}
+
+function weighted(weight: number, loss: tf.Scalar): tf.Scalar {
+  return weight === 1 ? loss : tf.mul(weight, loss)
 }
 
 /** Mean of the squared difference over every element that counts. */
 export function meanSquare(a: tf.Tensor2D, b: tf.Tensor2D, counts: tf.Tensor1D | null): tf.Scalar {
+  if (!counts) return meanSquaredError(a, b)
   const squared = tf.square(tf.sub(a, b)) // [N, d]
-  if (!counts) return tf.mean(squared)
   const elements = tf.maximum(tf.mul(tf.sum(counts), a.shape[1]), 1)
   return tf.div(tf.sum(tf.mul(squared, tf.expandDims(counts, 1))), elements)
 }

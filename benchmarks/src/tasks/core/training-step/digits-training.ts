@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { AdamW, type Key, valueAndGradients } from '@x/core-gpu'
+import { AdamW, type Key, meanSquaredError, valueAndGradients } from '@x/core-gpu'
 import type { RunSpec } from '../../../result.ts'
 import { DigitsAutoencoder } from '../../vq/digits/autoencoder.ts'
 import { loadDigits, pixels, pixelsOf } from '../../vq/digits/data.ts'
@@ -20,7 +20,7 @@ export function digitsTraining(method: string, params: RunSpec['params'], seed: 
     const parameters = model.parameters()
     const { loss, gradients } = valueAndGradients(parameters, () => {
       const { digits, quantization } = model.forward(x, { training: true, key: dataKey })
-      return { loss: tf.add(tf.mean(tf.squaredDifference(digits, x)), quantization.loss) as tf.Scalar }
+      return { loss: tf.add(meanSquaredError(digits, x), quantization.loss) as tf.Scalar }
     })
     optimizer.step(parameters, gradients)
     await loss.data()

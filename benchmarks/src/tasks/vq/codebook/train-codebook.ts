@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { AdamW, type Key, key, train } from '@x/core-gpu'
+import { AdamW, type Key, key, meanSquaredError, train } from '@x/core-gpu'
 import {
   diveq,
   gumbel,
@@ -50,7 +50,7 @@ function makeCodebook({ method, params }: RunSpec, key: Key): Quantizer {
 /** What codes learn from: the quantizer's own losses, or, where it has none, its error. */
 function objective(quantizer: Quantizer, z: tf.Tensor, key: Key): tf.Scalar {
   const { quantized, loss, terms } = quantizer.quantize(z, { training: true, key })
-  return Object.keys(terms).length > 0 ? loss : tf.mean(tf.squaredDifference(quantized, z))
+  return Object.keys(terms).length > 0 ? loss : meanSquaredError(quantized, z)
 }
 
 /** Trains a codebook on points and measures it on fresh ones. */

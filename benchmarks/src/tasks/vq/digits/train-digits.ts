@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { AdamW, type Key, key, train } from '@x/core-gpu'
+import { AdamW, type Key, key, meanSquaredError, train } from '@x/core-gpu'
 import { QuantizationMeter } from '@x/vq'
 import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { openBackend } from '../../../open-backend.ts'
@@ -97,7 +97,7 @@ export async function trainDigits(context: TaskContext): Promise<TaskOutcome> {
     data: ({ step }) => nextBatch(step),
     loss: (x, { key }) => {
       const { digits, quantization } = model.forward(x, { training: true, key })
-      const reconstruction = tf.mean(tf.squaredDifference(digits, x)) as tf.Scalar
+      const reconstruction = meanSquaredError(digits, x)
       return { loss: tf.add(reconstruction, quantization.loss), metrics: { reconstruction } }
     },
     onStep: async ({ step, metrics }) => {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { deviceCases, expectClose, expectNoLeaks, numbers, useCase } from '../testing.ts'
-import { type AdamWState, adamwStep } from './adamw.ts'
+import { type AdamWState, adamwStep, adamwSteps } from './adamw.ts'
 
 const options = { learningRate: 0.05, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1 }
 
@@ -38,6 +38,32 @@ describe.each(deviceCases)('adamwStep on $title', (device) => {
     expectClose(state.parameter.dataSync(), expectedAfter(5, numbers(count, 1), numbers(count, 2)), 1e-5)
     expectClose(state.gradient.dataSync(), numbers(count, 2))
     tf.dispose({ ...state })
+  })
+
+  it('steps several parameters, each by its own numbers', () => {
+    const counts = [5, 1, 12]
+    const states = counts.map(start)
+    for (let step = 1; step <= 4; step++)
+      adamwSteps(states.map((state, i) => ({ state, options: { ...options, learningRate: 0.05 + i / 10, step } })))
+    const alone = counts.map(start)
+    alone.forEach((state, i) => {
+      for (let step = 1; step <= 4; step++) adamwStep(state, { ...options, learningRate: 0.05 + i / 10, step })
+    })
+    for (const [i, state] of states.entries())
+      for (const name of ['parameter', 'firstMoment', 'secondMoment', 'gradient'] as const)
+        expectClose(state[name].dataSync(), alone[i]![name].dataSync())
+    expectClose(states[0]!.parameter.dataSync(), expectedAfter(4, numbers(5, 1), numbers(5, 2)), 1e-5)
+    adamwSteps([])
+    for (const state of [...states, ...alone]) tf.dispose({ ...state })
+  })
+
+  it('steps none of several when one is refused', () => {
+    const states = [start(3), start(4)]
+    const bad = { ...states[1]!, gradient: states[0]!.gradient }
+    const updates = [states[0]!, bad].map((state) => ({ state, options: { ...options, step: 1 } }))
+    expect(() => adamwSteps(updates)).toThrow(/gradient/)
+    expectClose(states[0]!.parameter.dataSync(), numbers(3, 1))
+    for (const state of states) tf.dispose({ ...state })
   })
 
   it('leaves alone what shares data with the parameter', () => {
