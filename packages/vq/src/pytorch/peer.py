@@ -5,13 +5,17 @@
     python peer.py check FOLDER      loads a folder of the same kind, by load_state_dict(strict=True), and fails unless PyTorch
                                      gives the indices and outputs written there
 
+    python peer.py options           prints each class with the options of its making and of its calls
+
 Needs torch, safetensors and vector-quantize-pytorch.
 """
 
+import inspect
 import sys
 from pathlib import Path
 
 import torch
+import vector_quantize_pytorch
 from safetensors.torch import load_file, save_file
 from vector_quantize_pytorch import FSQ, GroupedResidualVQ, ResidualFSQ, ResidualSimVQ, ResidualVQ, SimVQ, VectorQuantize
 
@@ -102,5 +106,13 @@ def check(folder):
         print(f"{name}: ok")
 
 
+def options():
+    for name, found in inspect.getmembers(vector_quantize_pytorch, inspect.isclass):
+        for call in (found.__init__, found.forward):
+            for option in list(inspect.signature(call).parameters)[1:]:
+                print(name, option)
+
+
 if __name__ == "__main__":
-    {"make": make, "check": check}[sys.argv[1]](Path(sys.argv[2]))
+    command, *folder = sys.argv[1:]
+    {"make": make, "check": check, "options": options}[command](*map(Path, folder))
