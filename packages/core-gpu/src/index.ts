@@ -42,7 +42,7 @@ export {
   type Paper,
 } from './method/define-method.ts'
 export { integer, integers, keyOption, numberBetween, numberFrom } from './method/options.ts'
-export { BaseModule, isModule, type Module, variable } from './module/module.ts'
+export { BaseModule, isModule, type Module, requireSameEntries, variable } from './module/module.ts'
 export {
   Activation,
   type ActivationFunction,

@@ -109,6 +109,7 @@ export {
   type QuantizeOptions,
   type Quantizer,
 } from './quantizer.ts'
+export { fromPyTorch, toPyTorch, type ToPyTorchOptions } from './pytorch/index.ts'
 export { DeadCodes, type DeadCodesOptions, type Revival } from './revival/dead-codes.ts'
 export { OnlineClusters, type OnlineClustersOptions } from './revival/online-clusters.ts'
 export { RareCodes, type RareCodesOptions } from './revival/rare-codes.ts'

@@ -95,7 +95,11 @@ function collect<T>(
   return found
 }
 
-function requireSameEntries(own: Record<string, tf.Tensor>, state: Record<string, tf.Tensor>): void {
+/**
+ * Refuses a state that lacks an entry, has another one or one of another shape.
+ * @throws RangeError naming the entry
+ */
+export function requireSameEntries(own: Record<string, tf.Tensor>, state: Record<string, tf.Tensor>): void {
   for (const name of Object.keys(state))
     if (!(name in own)) throw new RangeError(`state: unknown entry "${name}"; known are ${Object.keys(own).join(', ')}`)
   for (const [name, target] of Object.entries(own)) {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { BaseModule, key as makeKey, type Key, requireInteger, segmentSum, variable } from '@x/core-gpu'
+import { BaseModule, key as makeKey, type Key, requireInteger, requireShape, segmentSum, variable } from '@x/core-gpu'
 import { euclidean, type Metric } from '../metric.ts'
 import { blend } from './blend.ts'
 import { type Assigned, type Codebook, type CodeInitialiser, uniformCodes } from './codebook.ts'
@@ -9,6 +9,11 @@ export interface EmaCodebookOptions {
   readonly decay?: number
   /** keeps rarely chosen codes' sizes from 0 (Laplace smoothing); default 1e-5 */
   readonly epsilon?: number
+  /**
+   * Weighs a step code by code: from how many vectors chose each, `[K]`, to what `1 - decay` is multiplied with, `[K]`; 0
+   * leaves a code's sums as they are. Default: 1 for all.
+   */
+  readonly updateWeight?: (counts: tf.Tensor1D) => tf.Tensor1D
   /** default: euclidean; on the sphere codes are normalised after every step */
   readonly metric?: Metric
   /** default: uniform in ±1/K */
@@ -33,6 +38,7 @@ export class EmaCodebook extends BaseModule implements Codebook {
   readonly clusterSum: tf.Variable
   readonly #decay: number
   readonly #epsilon: number
+  readonly #updateWeight: EmaCodebookOptions['updateWeight']
   readonly #metric: Metric
 
   constructor(size: number, dim: number, options: EmaCodebookOptions = {}) {
@@ -44,6 +50,7 @@ export class EmaCodebook extends BaseModule implements Codebook {
     this.dim = dim
     this.#decay = decay
     this.#epsilon = epsilon
+    this.#updateWeight = options.updateWeight
     this.#metric = metric
     const codes = tf.tidy(() => metric.project(init([size, dim], key)))
     this.clusterSum = variable(tf.clone(codes), { trainable: false })
@@ -57,11 +64,15 @@ export class EmaCodebook extends BaseModule implements Codebook {
 
   learn({ z, indices }: Assigned): void {
     tf.tidy(() => {
-      const keep = (running: tf.Variable, now: tf.Tensor): tf.Tensor =>
-        tf.add(tf.mul(this.#decay, running), tf.mul(1 - this.#decay, now))
+      const counts = segmentSum(tf.ones(indices.shape) as tf.Tensor1D, indices, this.size) // [K]
+      const weight = this.#updateWeight?.(counts)
+      if (weight) requireShape('updateWeight', weight, [this.size])
+      const share = weight ? tf.mul(1 - this.#decay, weight) : tf.scalar(1 - this.#decay) // [K] or one for all
+      const keep = (running: tf.Variable, now: tf.Tensor, rate: tf.Tensor): tf.Tensor =>
+        tf.add(tf.mul(tf.sub(1, rate), running), tf.mul(rate, now))
       this.#set(
-        keep(this.clusterSize, segmentSum(tf.ones(indices.shape) as tf.Tensor1D, indices, this.size)),
-        keep(this.clusterSum, segmentSum<tf.Tensor2D>(z, indices, this.size)),
+        keep(this.clusterSize, counts, share),
+        keep(this.clusterSum, segmentSum<tf.Tensor2D>(z, indices, this.size), weight ? tf.expandDims(share, 1) : share),
       )
     })
   }

@@ -78,6 +78,11 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
     this.#options = options
   }
 
+  /** The layers in their order, each as often as it is used. */
+  get passes(): readonly Quantizer[] {
+    return this.#passes
+  }
+
   quantize(z: tf.Tensor, options: QuantizeOptions = {}): Quantization {
     requireLastDimension('z', z, this.dim)
     requireFinite('z', z)

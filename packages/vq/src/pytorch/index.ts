@@ -1,0 +1,1 @@
+export { fromPyTorch, toPyTorch, type ToPyTorchOptions } from './pytorch.ts'
