@@ -3,6 +3,8 @@ import { trainingStep } from './tasks/core/training-step/training-step.ts'
 import { kernelTasks } from './tasks/kernels/kernels.ts'
 import { codebook } from './tasks/vq/codebook/codebook.ts'
 import { digits } from './tasks/vq/digits/digits.ts'
+import { origin } from './tasks/vq/origin/origin.ts'
+import { scale } from './tasks/vq/scale/scale.ts'
 
 /** Every task of the project. */
-export const tasks: readonly Task[] = [digits, codebook, trainingStep, ...kernelTasks]
+export const tasks: readonly Task[] = [digits, codebook, scale, origin, trainingStep, ...kernelTasks]
