@@ -65,7 +65,7 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
   constructor(layers: readonly Quantizer[], options: ResidualOptions = {}) {
     super()
     const [first] = layers
-    if (!first) throw new RangeError('layers: expected at least one, got none')
+    if (!first) throw new RangeError('layers: expected at least one')
     const narrow = layers.find(({ dim }) => dim !== first.dim)
     if (narrow) throw new RangeError(`layers: expected all of dimension ${first.dim}, got one of ${narrow.dim}`)
     requireOptions(layers, options)
