@@ -41,9 +41,11 @@ export function hideMasked(
 ): { quantized: tf.Tensor; indices: tf.Tensor } {
   if (!mask) return { quantized, indices }
   const one = tf.scalar(1, 'int32')
-  const kept = tf.cast(indices.rank > mask.rank ? tf.expandDims(mask, -1) : mask, 'int32')
+  const kept = tf.reshape(mask, [-1, 1]) // [N, 1]
+  // Row by row: WebGPU repeats nothing along the last of five dimensions.
+  const rows = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [mask.size, x.rank > mask.rank ? x.shape.at(-1)! : 1])
   return {
-    quantized: tf.mul(quantized, tf.expandDims(tf.cast(mask, 'float32'), -1)),
-    indices: tf.sub(tf.mul(tf.add(indices, one), kept), one),
+    quantized: tf.reshape(tf.mul(rows(quantized), tf.cast(kept, 'float32')), quantized.shape),
+    indices: tf.reshape(tf.sub(tf.mul(tf.add(rows(indices), one), tf.cast(kept, 'int32')), one), indices.shape),
   }
 }

@@ -25,7 +25,7 @@ export class GroupedQuantizer extends BaseModule implements Quantizer {
   /** @throws RangeError without a group */
   constructor(groups: readonly Quantizer[], options: GroupedOptions = {}) {
     super()
-    if (groups.length === 0) throw new RangeError('groups: expected at least one, got none')
+    if (groups.length === 0) throw new RangeError('groups: expected at least one')
     const { codebookSize, codebooks } = sizesOf(groups)
     this.dim = groups.reduce((sum, { dim }) => sum + dim, 0)
     this.codebookSize = codebookSize

@@ -44,10 +44,7 @@ export function stackCodebooks(parts: readonly Quantizer[]): tf.Tensor3D {
       return Array.from({ length: part.codebooks }, () => codes)
     })
     const odd = all.find(({ shape }) => !tf.util.arraysEqual(shape, all[0]!.shape))
-    if (odd)
-      throw new RangeError(
-        `codebook: the parts' codebooks differ, [${all[0]!.shape}] and [${odd.shape}]; ask each part`,
-      )
+    if (odd) throw new RangeError(`codebook: sizes differ, [${all[0]!.shape}] and [${odd.shape}]; ask each part`)
     return tf.stack(all) as tf.Tensor3D
   })
 }

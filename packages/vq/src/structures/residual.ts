@@ -65,7 +65,7 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
   constructor(layers: readonly Quantizer[], options: ResidualOptions = {}) {
     super()
     const [first] = layers
-    if (first === undefined) throw new RangeError('layers: expected at least one, got none')
+    if (!first) throw new RangeError('layers: expected at least one')
     const narrow = layers.find(({ dim }) => dim !== first.dim)
     if (narrow) throw new RangeError(`layers: expected all of dimension ${first.dim}, got one of ${narrow.dim}`)
     requireOptions(layers, options)
@@ -146,9 +146,7 @@ export class ResidualQuantizer extends BaseModule implements Quantizer {
     let codebooks = 0
     const count = this.#passes.findIndex((layer) => (codebooks += layer.codebooks) === given) + 1
     if (count === 0)
-      throw new RangeError(
-        `indices: expected shape [..., ${this.codebooks}] or whole layers of it, got [${indices.shape}]`,
-      )
+      throw new RangeError(`indices: expected [..., ${this.codebooks}] or whole layers, got [${indices.shape}]`)
     return this.#passes.slice(0, count)
   }
 

@@ -26,7 +26,8 @@ export class ScaledQuantizer extends BaseModule implements Quantizer {
     requireLastDimension('z', z, this.dim)
     requireFinite('z', z)
     return tf.tidy(() => {
-      const { quantized, ...rest } = this.inner.quantize(tf.div(z, [...this.#scale]), options)
+      const smaller = this.#byRow(z, (rows) => tf.div(rows, [...this.#scale]))
+      const { quantized, ...rest } = this.inner.quantize(smaller, options)
       return { quantized: this.#scaled(quantized), ...rest }
     })
   }
@@ -42,6 +43,11 @@ export class ScaledQuantizer extends BaseModule implements Quantizer {
   }
 
   #scaled(x: tf.Tensor): tf.Tensor {
-    return tf.mul(x, [...this.#scale])
+    return this.#byRow(x, (rows) => tf.mul(rows, [...this.#scale]))
+  }
+
+  /** WebGPU takes no scale along the last of five dimensions. */
+  #byRow(x: tf.Tensor, f: (rows: tf.Tensor2D) => tf.Tensor): tf.Tensor {
+    return tf.reshape(f(tf.reshape(x, [-1, this.dim])), x.shape)
   }
 }

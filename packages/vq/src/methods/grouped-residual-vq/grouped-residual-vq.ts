@@ -18,7 +18,7 @@ export interface GroupedResidualVqOptions extends ResidualVqOptions {
 export const groupedResidualVq: Method<GroupedResidualVqOptions, Quantizer> = /* @__PURE__ */ defineMethod({
   id: 'vq/grouped-residual-vq',
   title: 'Grouped residual VQ',
-  summary: 'Splits vectors into parts, each with residual codebooks of its own; with one layer, product quantization.',
+  summary: 'Splits vectors into parts, each with residual layers of its own; with one layer, product quantization.',
   paper: {
     title: 'HiFi-Codec: Group-residual Vector quantization for High Fidelity Audio Codec',
     arxiv: '2305.02765',
@@ -27,7 +27,7 @@ export const groupedResidualVq: Method<GroupedResidualVqOptions, Quantizer> = /*
   options: v.object({ ...residualVqEntries(), groups: integer(1) }),
   create: (options) => {
     const { dim, groups, key } = options
-    if (dim % groups !== 0) throw new RangeError(`groups: expected a divisor of dim ${dim}, got ${groups}`)
+    if (dim % groups !== 0) throw new RangeError(`groups: expected a divisor of ${dim}, got ${groups}`)
     const parts = Array.from({ length: groups }, (_, g) => makeResidualVq(options, dim / groups, key.fold(g)))
     return new GroupedQuantizer(parts)
   },

@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core'
 import { defineMethod, integers, type Method, numberBetween, numberFrom } from '@x/core-gpu'
 import * as v from 'valibot'
 import type { Quantizer } from '../../quantizer.ts'
@@ -50,6 +51,9 @@ export const residualFsq: Method<ResidualFsqOptions, Quantizer> = /* @__PURE__ *
     // Just beyond the outermost levels, where rounding begins to cut off.
     const edge = squash === 'clamp' ? levels.map((L) => 1 + 1 / (L - 1)) : undefined
     const most = options.softClamp === undefined ? edge : levels.map(() => options.softClamp!)
-    return new ResidualQuantizer(made, { ...options, ...(most && { prepare: (z) => softClamp(z, most) }) })
+    return new ResidualQuantizer(made, {
+      ...options,
+      ...(most && { prepare: (z) => tf.reshape(softClamp(tf.reshape(z, [-1, levels.length]), most), z.shape) }),
+    })
   },
 })
