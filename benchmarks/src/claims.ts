@@ -1,5 +1,5 @@
 import type { Verdict } from './result.ts'
-import { bootstrapInterval } from './statistics.ts'
+import { bootstrapInterval, median } from './statistics.ts'
 import { type ClaimDefinition, defineClaim, onEverySeed, type Series } from './verdicts.ts'
 
 type Source = Omit<Verdict['source'], 'where'>
@@ -14,6 +14,28 @@ const rotationPaper: Source = {
 }
 const fsqPaper: Source = { title: 'Finite Scalar Quantization: VQ-VAE Made Simple', arxiv: '2309.15505' }
 
+const lfqPaper: Source = {
+  title: 'Language Model Beats Diffusion -- Tokenizer is Key to Visual Generation',
+  arxiv: '2310.05737',
+}
+const bsqPaper: Source = {
+  title: 'Image and Video Tokenization with Binary Spherical Quantization',
+  arxiv: '2406.07548',
+}
+const ibqPaper: Source = {
+  title: 'Scalable Image Tokenization with Index Backpropagation Quantization',
+  arxiv: '2412.02692',
+}
+const diveqPaper: Source = {
+  title: 'DiVeQ: Differentiable Vector Quantization Using the Reparameterization Trick',
+  arxiv: '2509.26469',
+}
+const optvqPaper: Source = {
+  title: 'Preventing Local Pitfalls in Vector Quantization via Optimal Transport',
+  arxiv: '2412.15195',
+}
+const ours: Source = { title: '@x/vq' }
+
 const onDigits = (method: string, metric: string): Series => ({ task: 'vq/digits', method, metric })
 const onCloud = (method: string, params: Series['params'] & object): Series => ({
   task: 'vq/codebook',
@@ -21,7 +43,25 @@ const onCloud = (method: string, params: Series['params'] & object): Series => (
   metric: 'usage',
   params: { mean: 1, codebookSize: 256, ...params },
 })
+const atScale = (method: string, bits: number, metric: string): Series => ({
+  task: 'vq/scale',
+  method,
+  metric,
+  params: { codebookSize: 2 ** bits },
+})
+const rotationAt = (mean: number, metric: string, params: Series['params'] & object = {}): Series => ({
+  task: 'vq/origin',
+  method: 'rotation',
+  metric,
+  params: { mean, start: 'uniform', scaled: true, ...params },
+})
 
+/** Whether each figure is below the one before it, seed by seed. */
+const fallsOnEverySeed = (...figures: readonly (readonly number[])[]): boolean =>
+  figures.slice(1).every((after, i) => onEverySeed(figures[i]!, after, (a, b) => a > b))
+
+const usageAtScale = 'share of the codes that fresh vectors of 32 numbers use, 20 vectors for each code'
+const errorAtScale = 'error relative to the spread of fresh vectors of 32 numbers'
 const usageOnDigits =
   'share of the 512 codes that the held-out digits use, in an autoencoder of digits after 1000 steps'
 const reconstructionOfDigits =
@@ -145,6 +185,191 @@ export const claims: readonly ClaimDefinition[] = [
     series: { withBias: onCloud('simvq', { bias: true }), withoutBias: onCloud('simvq', { bias: false }) },
     condition: 'usage higher by at least 0.2 with the bias at every seed',
     holds: ({ withBias, withoutBias }) => onEverySeed(withBias, withoutBias, (a, b) => a >= b + 0.2),
+  }),
+  defineClaim({
+    id: 'simvq-usage-65536',
+    claim: 'SimVQ uses nearly all of 65,536 codes',
+    source: { ...simvqPaper, where: 'Table 1: 100 %' },
+    measured: usageAtScale,
+    series: { simvq: atScale('simvq', 16, 'usage') },
+    condition: 'usage of at least 0.9 at every seed',
+    holds: ({ simvq }) => simvq.every((usage) => usage >= 0.9),
+  }),
+  defineClaim({
+    id: 'vq-collapse-65536',
+    claim: 'Plain VQ leaves nearly all of 65,536 codes unused',
+    source: { ...simvqPaper, where: 'Table 1: 1.4 % for VQGAN' },
+    measured: usageAtScale,
+    series: { vq: atScale('vq', 16, 'usage') },
+    condition: 'usage below 0.1 at every seed',
+    holds: ({ vq }) => vq.every((usage) => usage < 0.1),
+  }),
+  defineClaim({
+    id: 'simvq-gains-by-size',
+    claim: 'SimVQ gains by every larger codebook',
+    source: { ...simvqPaper, where: 'rFID 3.67, 2.98, 2.24 and 1.99 at K = 1024, 8192, 65,536 and 262,144' },
+    measured: errorAtScale,
+    series: {
+      at1024: atScale('simvq', 10, 'relativeError'),
+      at4096: atScale('simvq', 12, 'relativeError'),
+      at16384: atScale('simvq', 14, 'relativeError'),
+      at65536: atScale('simvq', 16, 'relativeError'),
+    },
+    condition: 'lower error at each larger size, at every seed',
+    holds: ({ at1024, at4096, at16384, at65536 }) => fallsOnEverySeed(at1024, at4096, at16384, at65536),
+  }),
+  defineClaim({
+    id: 'vq-usage-by-size',
+    claim: 'VQ uses less than half of a codebook of more than 2^11 codes',
+    source: { ...fsqPaper, where: 'codebook usage by size, of VQ' },
+    measured: usageAtScale,
+    series: {
+      at4096: atScale('vq', 12, 'usage'),
+      at16384: atScale('vq', 14, 'usage'),
+      at65536: atScale('vq', 16, 'usage'),
+    },
+    condition: 'usage below 0.5 at 2^12, 2^14 and 2^16 codes, at every seed',
+    holds: ({ at4096, at16384, at65536 }) => [...at4096, ...at16384, ...at65536].every((usage) => usage < 0.5),
+  }),
+  defineClaim({
+    id: 'fsq-usage-65536',
+    claim: 'FSQ uses nearly all of about 65,536 codes',
+    source: { ...simvqPaper, where: 'Table 1: 100 % for FSQ' },
+    measured: `${usageAtScale}; latents brought to mean 0 and variance 1`,
+    series: { fsq: atScale('fsq', 16, 'usage') },
+    condition: 'usage of at least 0.95 at every seed',
+    holds: ({ fsq }) => fsq.every((usage) => usage >= 0.95),
+  }),
+  defineClaim({
+    id: 'lfq-usage-65536',
+    claim: 'LFQ uses nearly all of 65,536 codes',
+    source: { ...simvqPaper, where: 'Table 1: 100 % for LFQ' },
+    measured: usageAtScale,
+    series: { lfq: atScale('lfq', 16, 'usage') },
+    condition: 'usage of at least 0.95 at every seed',
+    holds: ({ lfq }) => lfq.every((usage) => usage >= 0.95),
+  }),
+  defineClaim({
+    id: 'lfq-gains-by-size',
+    claim: 'LFQ reconstructs better with every larger vocabulary',
+    source: { ...lfqPaper, where: 'reconstruction by vocabulary size' },
+    measured: errorAtScale,
+    series: {
+      at256: atScale('lfq', 8, 'relativeError'),
+      at1024: atScale('lfq', 10, 'relativeError'),
+      at4096: atScale('lfq', 12, 'relativeError'),
+      at16384: atScale('lfq', 14, 'relativeError'),
+      at65536: atScale('lfq', 16, 'relativeError'),
+    },
+    condition: 'lower error at each larger size, at every seed',
+    holds: ({ at256, at1024, at4096, at16384, at65536 }) => fallsOnEverySeed(at256, at1024, at4096, at16384, at65536),
+  }),
+  defineClaim({
+    id: 'bsq-scales',
+    claim: 'BSQ scales to any number of bits: more of them cost little and bring vectors nearer',
+    source: { ...bsqPaper, where: 'abstract: scalable to arbitrary token dimensions' },
+    measured: `${errorAtScale}, and the time of a training step, with 8 and 16 bits`,
+    series: {
+      error8: atScale('bsq', 8, 'relativeError'),
+      error16: atScale('bsq', 16, 'relativeError'),
+      time8: atScale('bsq', 8, 'stepTime'),
+      time16: atScale('bsq', 16, 'stepTime'),
+    },
+    condition: 'lower error with 16 bits at every seed, and a median step of at most three times the time',
+    holds: ({ error8, error16, time8, time16 }) =>
+      fallsOnEverySeed(error8, error16) && median(time16) <= 3 * median(time8),
+  }),
+  defineClaim({
+    id: 'ibq-usage',
+    claim: 'IBQ uses its codebook well, since every step moves all codes',
+    source: { ...ibqPaper, where: 'abstract: high utilization at K = 2^18' },
+    measured: usageOnDigits,
+    series: { ibq: onDigits('ibq', 'usage') },
+    condition: 'usage of at least 0.9 at every seed',
+    holds: ({ ibq }) => ibq.every((usage) => usage >= 0.9),
+  }),
+  defineClaim({
+    id: 'diveq-reconstruction',
+    claim: 'DiVeQ reconstructs better than other ways of quantizing',
+    source: { ...diveqPaper, where: 'abstract: improved reconstruction over alternatives' },
+    measured: reconstructionOfDigits,
+    series: {
+      diveq: onDigits('diveq', 'reconstruction'),
+      vq: onDigits('vq', 'reconstruction'),
+      rotation: onDigits('rotation', 'reconstruction'),
+      nsvq: onDigits('nsvq', 'reconstruction'),
+    },
+    condition: 'lower error than VQ, rotation and NSVQ at every seed',
+    holds: ({ diveq, ...others }) => Object.values(others).every((other) => fallsOnEverySeed(other, diveq)),
+  }),
+  defineClaim({
+    id: 'sf-diveq-usage',
+    claim: 'SF-DiVeQ uses the whole codebook',
+    source: { ...diveqPaper, where: 'abstract: full codebook usage' },
+    measured: usageOnDigits,
+    series: { sfDiveq: onDigits('sf-diveq', 'usage') },
+    condition: 'usage of at least 0.95 at every seed',
+    holds: ({ sfDiveq }) => sfDiveq.every((usage) => usage >= 0.95),
+  }),
+  defineClaim({
+    id: 'sf-diveq-error',
+    claim: 'SF-DiVeQ has less quantization error than DiVeQ',
+    source: { ...diveqPaper, where: 'abstract: less quantization error by the space-filling variant' },
+    measured: 'quantization error over the variance of held-out latents, in an autoencoder of digits',
+    series: { sfDiveq: onDigits('sf-diveq', 'relativeError'), diveq: onDigits('diveq', 'relativeError') },
+    condition: 'lower relative error with SF-DiVeQ at every seed',
+    holds: ({ sfDiveq, diveq }) => fallsOnEverySeed(diveq, sfDiveq),
+  }),
+  defineClaim({
+    id: 'optvq-usage',
+    claim: 'OptVQ uses the whole codebook',
+    source: { ...optvqPaper, where: 'abstract: 100 % utilization' },
+    measured: usageOnDigits,
+    series: { optvq: onDigits('optvq', 'usage') },
+    condition: 'usage of at least 0.99 at every seed',
+    holds: ({ optvq }) => optvq.every((usage) => usage >= 0.99),
+  }),
+  defineClaim({
+    id: 'optvq-reconstruction',
+    claim: 'OptVQ reconstructs better than plain VQ',
+    source: { ...optvqPaper, where: 'abstract: reconstruction above the state of the art of its time' },
+    measured: reconstructionOfDigits,
+    series: { optvq: onDigits('optvq', 'reconstruction'), vq: onDigits('vq', 'reconstruction') },
+    condition: 'lower error with OptVQ at every seed',
+    holds: ({ optvq, vq }) => fallsOnEverySeed(vq, optvq),
+  }),
+  defineClaim({
+    id: 'rotation-starves',
+    claim: 'The scale |q| / |z| of the rotation trick starves the encoder while the codes are short',
+    source: { ...ours, where: 'our own statement' },
+    measured: 'length of the gradient in front of the codes by that behind them, in the first ten steps',
+    series: {
+      scaled: rotationAt(0, 'passedGradient'),
+      unscaled: rotationAt(0, 'passedGradient', { scaled: false }),
+      placed: rotationAt(0, 'passedGradient', { start: 'k-means' }),
+    },
+    condition:
+      'at most 0.5 as in the paper; at least 0.8 unscaled, and also with codes placed by k-means; at every seed',
+    holds: ({ scaled, unscaled, placed }) =>
+      scaled.every((ratio) => ratio <= 0.5) && [...unscaled, ...placed].every((ratio) => ratio >= 0.8),
+  }),
+  defineClaim({
+    id: 'rotation-origin',
+    claim: 'For the rotation trick the origin is a special point: far from it, its gain in usage is gone',
+    source: { ...ours, where: 'our own statement' },
+    measured: 'share of 256 codes used by fresh data, latents and codes around 0 and around 10',
+    series: { near: rotationAt(0, 'usage'), far: rotationAt(10, 'usage') },
+    condition: 'usage lower by at least 0.1 around 10 at every seed',
+    holds: ({ near, far }) => onEverySeed(near, far, (a, b) => a >= b + 0.1),
+  }),
+  defineClaim({
+    id: 'nearest-code-memory',
+    claim: 'Nothing grows with vectors times codes while the nearest codes are sought',
+    source: { ...ours, where: 'our own statement' },
+    measured: 'rise in memory (MB) while 8192 vectors take their codes of 65,536; all distances would be 2147 MB',
+    series: { simvq: atScale('simvq', 16, 'memory'), vq: atScale('vq', 16, 'memory') },
+    condition: 'at most 100 MB at every seed',
+    holds: ({ simvq, vq }) => [...simvq, ...vq].every((rise) => rise <= 100),
   }),
   defineClaim({
     id: 'training-step',

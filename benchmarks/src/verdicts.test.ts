@@ -117,6 +117,15 @@ describe('the claims', () => {
     expect(verdictOf('simvq-bias', { withBias: [1, 1], withoutBias: [0.8, 0.6] })).toBe(true)
     expect(verdictOf('simvq-bias', { withBias: [1, 1], withoutBias: [0.81, 0.6] })).toBe(false)
     expect(verdictOf('rotation-reconstruction', { rotation: [0.1, 0.2], vq: [0.2, 0.1] })).toBe(false)
+    const sizes = { at1024: [4, 4], at4096: [3, 3], at16384: [2, 2] }
+    expect(verdictOf('simvq-gains-by-size', { ...sizes, at65536: [1, 1.9] })).toBe(true)
+    expect(verdictOf('simvq-gains-by-size', { ...sizes, at65536: [1, 2] })).toBe(false)
+    const others = { vq: [0.2, 0.2], rotation: [0.2, 0.2] }
+    expect(verdictOf('diveq-reconstruction', { diveq: [0.1, 0.1], ...others, nsvq: [0.2, 0.3] })).toBe(true)
+    expect(verdictOf('diveq-reconstruction', { diveq: [0.1, 0.1], ...others, nsvq: [0.2, 0.1] })).toBe(false)
+    const passed = { scaled: [0.2, 0.5], unscaled: [1, 1] }
+    expect(verdictOf('rotation-starves', { ...passed, placed: [1.1, 0.8] })).toBe(true)
+    expect(verdictOf('rotation-starves', { ...passed, placed: [1.1, 0.7] })).toBe(false)
     expect(verdictOf('training-step', { speedup: [6, 7, 6, 8, 6] })).toBe(true)
     expect(verdictOf('training-step', { speedup: [6, 7, 4, 3, 4] })).toBe(false)
   })
