@@ -37,7 +37,7 @@ export function makeQuantizer({ method, params }: Pick<RunSpec, 'method' | 'para
   return make(params, key)
 }
 
-export interface Passage {
+interface Passage {
   /** the latents, moved by the mean, `[B, 4]` */
   readonly z: tf.Tensor2D
   readonly quantization: Quantization
