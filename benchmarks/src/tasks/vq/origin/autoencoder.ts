@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { Activation, BaseModule, type Key, Linear, relu, Sequential } from '@x/core-gpu'
-import { cosineVq, type Quantization, type Quantizer, rotation, simvq, uniformCodes, vq } from '@x/vq'
+import { cosineVq, type Quantizer, rotation, simvq, uniformCodes, vq } from '@x/vq'
 import type { RunSpec } from '../../../result.ts'
 
 export const observed = 16
@@ -35,12 +35,6 @@ export function makeQuantizer({ method, params }: Pick<RunSpec, 'method' | 'para
   const make = makers[method]
   if (make === undefined) throw new RangeError(`method: unknown "${method}"; known: ${Object.keys(makers).join(', ')}`)
   return make(params, key)
-}
-
-export interface Passage {
-  /** the latents, moved by the mean, `[B, 4]` */
-  readonly z: tf.Tensor2D
-  readonly quantization: Quantization
 }
 
 /** 16-32-4, the quantizer, 4-32-16; all that lies between encoder and decoder is moved by `mean`. */
