@@ -68,7 +68,8 @@ export async function trainScale({ run, signal, progress }: TaskContext): Promis
     data: ({ step }) => drawVectors(trainKey.fold(step), batchSize),
     loss: (z, { key }) => {
       const { quantized, loss } = quantizer.quantize(z, { training: true, key })
-      const error = tf.mean(tf.squaredDifference(quantized, z)) as tf.Scalar
+      // Summed over a vector's numbers, as the losses of BSQ are.
+      const error = tf.div(tf.sum(tf.squaredDifference(quantized, z)), batchSize) as tf.Scalar
       return { loss: tf.add(error, loss), metrics: { error } }
     },
     onStep: ({ step, metrics }) => {
@@ -100,7 +101,7 @@ export async function trainScale({ run, signal, progress }: TaskContext): Promis
     curves: {
       loss: {
         title: 'error in training',
-        unit: 'mse',
+        unit: 'squared distance',
         steps: blocks.map((start) => start + reportEvery),
         values: ofBlocks(losses),
       },
