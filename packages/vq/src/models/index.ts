@@ -1,0 +1,1 @@
+export { type VqVaeConfig, vqVaeConfigs } from './vq-vae/config.ts'
