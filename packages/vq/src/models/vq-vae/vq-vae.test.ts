@@ -233,7 +233,7 @@ describe('vqVae in training', () => {
     const model = make(quantizers[name]!(key(2)))
     const images = waves(key(3), 8)
     const losses: number[] = []
-    const optimizer = new AdamW({ learningRate: 0.01, weightDecay: 0 })
+    const optimizer = new AdamW({ learningRate: 5e-3, weightDecay: 0 })
     const before = tf.memory().numTensors
     await train(model, {
       steps: 40,
