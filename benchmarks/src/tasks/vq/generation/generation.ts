@@ -24,8 +24,8 @@ export const generation: Task = defineTask({
   backends: ['wasm', 'tensorflow'],
   metrics: {
     reconstruction: { title: 'reconstruction', unit: 'mse', better: 'lower' },
-    reconstructionDistance: { title: 'distance of reconstructions', unit: 'Fréchet distance', better: 'lower' },
-    generationDistance: { title: 'distance of samples', unit: 'Fréchet distance', better: 'lower' },
+    reconstructionDistance: { title: 'reconstructions to real', unit: 'Fréchet distance', better: 'lower' },
+    generationDistance: { title: 'samples to real', unit: 'Fréchet distance', better: 'lower' },
     agreement: { title: 'samples seen as their class', unit: 'fraction', better: 'higher' },
     bitsPerImage: { title: 'bits per digit', unit: 'bits', better: 'neither' },
     bitsPerToken: { title: 'bits per code', unit: 'bits', better: 'neither' },

@@ -31,6 +31,7 @@ function batchOf({ labels, codes }: CodedDigits, rows: Int32Array, length: numbe
 
 export interface TrainPriorOptions {
   readonly steps: number
+  /** draws the batches */
   readonly key: Key
   readonly signal: AbortSignal
   /** waited for; the loss is in nats per code */
@@ -43,20 +44,17 @@ export interface TrainPriorOptions {
  */
 export async function trainPrior(prior: CodePrior, digits: CodedDigits, options: TrainPriorOptions): Promise<void> {
   const { steps, key, signal, onStep } = options
-  const [dataKey, stepsKey] = key.split(2) as [Key, Key]
-  const rowsAt = drawRows(digits.labels.length, batchSize, dataKey)
+  const rowsAt = drawRows(digits.labels.length, batchSize, key)
   const schedule = schedules.cosineDecay({ from: learningRate, steps })
   const optimizer = new AdamW({ learningRate: schedules.warmupThen(Math.ceil(steps / 20), schedule) })
   await train(prior, {
     steps,
     optimizer,
     clip: 1,
-    key: stepsKey,
     progress: 'silent',
     signal,
     data: ({ step }) => batchOf(digits, rowsAt(step), prior.length),
-    loss: ({ labels, codes }, { key }) =>
-      tf.mean(prior.negativeLogLikelihood(labels, codes, { training: true, key })) as tf.Scalar,
+    loss: ({ labels, codes }) => tf.mean(prior.negativeLogLikelihood(labels, codes)) as tf.Scalar,
     ...(onStep && { onStep }),
   })
   optimizer.dispose()
