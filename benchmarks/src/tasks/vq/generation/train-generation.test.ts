@@ -54,7 +54,7 @@ describe('the classifier', () => {
     const { heldOut } = loadDigits()
     const values = pixelsOf(
       heldOut,
-      heldOut.labels.map((_, i) => i),
+      Int32Array.from(heldOut.labels, (_, i) => i),
     )
     const first = await load()
     const seen = await see(first, values)

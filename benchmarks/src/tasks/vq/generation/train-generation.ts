@@ -28,9 +28,9 @@ function drawClasses(values: Float32Array, labels: Uint8Array, columns: number):
   return gridOfDigits(rows, columns)
 }
 
-/** As many digits to train on as are held out, spread over all classes. */
-function spreadRows(count: number, of: number): Int32Array {
-  return Int32Array.from({ length: count }, (_, i) => Math.floor((i * of) / count))
+/** Some rows, spread evenly over all. */
+function spreadRows(count: number, all: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => Math.floor((i * all) / count))
 }
 
 /** Trains an autoencoder, then a prior on its codes; measures what both make. */
