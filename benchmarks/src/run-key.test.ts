@@ -56,7 +56,7 @@ describe('runKey', () => {
 
 describe('taskVersion', () => {
   let root = ''
-  const version = (...sources: string[]): string => taskVersion({ id: 'a/b', sources }, root)
+  const version = (...sources: string[]): string => taskVersion({ id: 'a/b', sources, backends: ['wasm'] }, root)
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'version-'))
     mkdirSync(join(root, 'src', 'deep'), { recursive: true })
@@ -75,9 +75,22 @@ describe('taskVersion', () => {
     expect(new Set([first, second, third]).size).toBe(3)
   })
 
+  it('changes with kernels of WebGPU where the task is measured on it', () => {
+    const both = (): string[] =>
+      ['wasm', 'webgpu'].map((backend) => taskVersion({ id: 'a/b', sources: ['src'], backends: [backend] }, root))
+    const before = both()
+    for (const name of ['webgpu.ts', 'install-webgpu.ts', 'webgpu-norm.ts']) {
+      writeFileSync(join(root, 'src', 'deep', name), 'kernel')
+      const after = both()
+      expect(after[0]).toBe(before[0])
+      expect(after[1]).not.toBe(before[1])
+      before[1] = after[1]!
+    }
+  })
+
   it('does not change with tests, prose, generated files, other folders or the order of sources', () => {
     const first = version('src/a.ts', 'src/deep')
-    for (const name of ['deep/b.test.ts', 'deep/notes.md', 'deep/pack.gen.ts', 'c.ts']) {
+    for (const name of ['deep/b.test.ts', 'deep/b.cases.ts', 'deep/notes.md', 'deep/pack.gen.ts', 'c.ts']) {
       writeFileSync(join(root, 'src', name), 'x')
     }
     expect(version('src/deep', 'src/a.ts')).toBe(first)

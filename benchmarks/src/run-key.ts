@@ -29,25 +29,31 @@ export function runKey(spec: RunSpec, machineId: string): string {
 }
 
 /** Tests, prose and generated code change no result. */
-const ignored = /\.test\.ts$|\.md$|\.gen\.ts$/
+const ignored = /\.test\.ts$|\.cases\.ts$|\.md$|\.gen\.ts$/
 
-function* filesUnder(path: string): Generator<string> {
+/** Files of the one backend whose sources lie apart. */
+const ofWebgpu = /(^|-)webgpu[-.]/
+
+function* filesUnder(path: string, counts: (name: string) => boolean): Generator<string> {
   if (!statSync(path).isDirectory()) return yield path
   for (const name of readdirSync(path).sort()) {
-    if (name !== 'node_modules' && name !== 'dist' && !ignored.test(name)) yield* filesUnder(join(path, name))
+    if (name !== 'node_modules' && name !== 'dist' && counts(name)) yield* filesUnder(join(path, name), counts)
   }
 }
 
 /**
- * Hash of the contents of a task's sources: results of other versions are never put in one line with its own.
+ * Hash of the contents of a task's sources: results of other versions are never put in one line with its own. Kernels of
+ * WebGPU count where the task is measured on it.
  * @throws RangeError when one of the sources does not exist
  */
-export function taskVersion(task: Pick<Task, 'id' | 'sources'>, root: string = repositoryRoot()): string {
+export function taskVersion(task: Pick<Task, 'id' | 'sources' | 'backends'>, root: string = repositoryRoot()): string {
   const hash = createHash('sha256')
+  const onWebgpu = task.backends.includes('webgpu')
+  const counts = (name: string): boolean => !ignored.test(name) && (onWebgpu || !ofWebgpu.test(name))
   for (const source of [...task.sources].sort()) {
     const path = join(root, source)
     if (!existsSync(path)) throw new RangeError(`sources of ${task.id}: "${source}" does not exist`)
-    for (const file of filesUnder(path)) {
+    for (const file of filesUnder(path, counts)) {
       const content = readFileSync(file)
       hash.update(`${relative(root, file).split(sep).join('/')}\0${content.length}\0`).update(content)
     }
