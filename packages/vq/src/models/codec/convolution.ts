@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { Conv2d, ConvTranspose2d, type Key } from '@x/core-gpu'
+import { Conv2d, ConvTranspose2d, type Initialiser, initialisers, type Key } from '@x/core-gpu'
 import type { SignalContext } from './history.ts'
 
 /** `causal`: an output knows nothing of what comes after it; `centred`: it knows as much of either side. */
@@ -13,6 +13,8 @@ export interface SignalConvOptions {
   /** default 1 */
   readonly dilation?: number
   readonly padding: SignalPadding
+  /** of the weight; default: one that keeps the signal's variance */
+  readonly init?: Initialiser
 }
 
 /** A convolution of signals, as images of height 1, with zeros around them: T / stride columns for T. */
@@ -21,12 +23,21 @@ export class SignalConv extends Conv2d {
   readonly #after: number
 
   constructor(inChannels: number, outChannels: number, options: SignalConvOptions) {
-    const { key, kernelSize, stride = 1, dilation = 1, padding } = options
+    const {
+      key,
+      kernelSize,
+      stride = 1,
+      dilation = 1,
+      padding,
+      init = keepsVariance(kernelSize * inChannels),
+    } = options
     super(inChannels, outChannels, {
       key,
       kernelSize: [1, kernelSize],
       stride: [1, stride],
       dilation: [1, dilation],
+      init,
+      biasInit: initialisers.zeros(),
     })
     const around = (kernelSize - 1) * dilation + 1 - stride
     this.#before = padding === 'causal' ? around : Math.floor(around / 2)
@@ -62,7 +73,13 @@ export class SignalConvTranspose extends ConvTranspose2d {
 
   constructor(inChannels: number, outChannels: number, options: SignalConvTransposeOptions) {
     const { key, stride, padding } = options
-    super(inChannels, outChannels, { key, kernelSize: [1, 2 * stride], stride: [1, stride] })
+    super(inChannels, outChannels, {
+      key,
+      kernelSize: [1, 2 * stride],
+      stride: [1, stride],
+      init: keepsVariance(2 * inChannels),
+      biasInit: initialisers.zeros(),
+    })
     this.#stride = stride
     this.#cut = padding === 'causal' ? 0 : Math.floor(stride / 2)
   }
@@ -78,4 +95,10 @@ export class SignalConvTranspose extends ConvTranspose2d {
       return tf.slice(y, [0, 0, from, 0], [-1, -1, x.shape[2]! * this.#stride, -1])
     })
   }
+}
+
+/** Uniform with variance 1 / inputs, where so many numbers are added for each output. */
+function keepsVariance(inputs: number): Initialiser {
+  const bound = Math.sqrt(3 / inputs)
+  return (shape, _fan, key) => key.uniform(shape, { min: -bound, max: bound })
 }

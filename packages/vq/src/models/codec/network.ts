@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { Activation, BaseModule, elu, type Key, type Layer, Sequential, tanh } from '@x/core-gpu'
+import { Activation, BaseModule, elu, initialisers, type Key, type Layer, Sequential, tanh } from '@x/core-gpu'
 import type { CheckedConfig } from './config.ts'
 import { SignalConv, SignalConvTranspose } from './convolution.ts'
 import type { SignalContext } from './history.ts'
@@ -62,11 +62,13 @@ class ResidualUnit extends BaseModule implements Layer {
     const { padding, unitKernelSize, compress } = config
     const [wide, narrow] = key.split(2) as [Key, Key]
     const inner = features / compress
+    // Less than what it is added to, so that many units do not make the signal loud.
+    const init = initialisers.fanInUniform()
     this.body = new Sequential(
       activationOf(config, features),
-      new SignalConv(features, inner, { key: wide, kernelSize: unitKernelSize, dilation, padding }),
+      new SignalConv(features, inner, { key: wide, kernelSize: unitKernelSize, dilation, padding, init }),
       activationOf(config, inner),
-      new SignalConv(inner, features, { key: narrow, kernelSize: 1, padding }),
+      new SignalConv(inner, features, { key: narrow, kernelSize: 1, padding, init }),
     )
   }
 

@@ -103,20 +103,18 @@ describe.each(['cpu', 'wasm'] as const)('SpectralDistance on %s', (backend) => {
     distance.dispose()
   })
 
-  it.each([{ windows: [8, 16] }, { windows: [16], mel: { sampleRate: 8000, filters: 4, scale: 'slaney' as const } }])(
-    'has the gradients of finite differences: %o',
-    async (options) => {
-      const distance = new SpectralDistance(options)
-      const [x, y] = [key(5).normal([2, 21, 1]), key(6).normal([2, 21, 1])]
-      await checkGradients(
-        (inputs) => distance.between(inputs.x, inputs.y),
-        { x, y },
-        { step: 2 ** -9, tolerance: 2e-2 },
-      )
-      tf.dispose([x, y])
-      distance.dispose()
-    },
-  )
+  it.each([
+    { windows: [8, 16], epsilon: 0.05 },
+    { windows: [16], epsilon: 0.05, mel: { sampleRate: 8000, filters: 4, scale: 'slaney' as const } },
+  ])('has the gradients of finite differences: %o', async (options) => {
+    const distance = new SpectralDistance(options)
+    const x = key(5).normal([2, 21, 1])
+    // About half as loud at all frequencies, so that no difference is near 0, where its absolute value has a kink.
+    const y = tf.tidy(() => tf.add(tf.mul(x, 0.5), key(6).normal([2, 21, 1], { standardDeviation: 0.01 })))
+    await checkGradients((inputs) => distance.between(inputs.x, inputs.y), { x, y }, { step: 2 ** -8, tolerance: 1e-2 })
+    tf.dispose([x, y])
+    distance.dispose()
+  })
 
   it('has finite gradients in silence', async () => {
     const distance = new SpectralDistance({ windows: [8] })
