@@ -69,7 +69,7 @@ describe.each(['cpu', 'wasm'] as const)('SpectralDistance on %s', (backend) => {
     { windows: [8, 16, 64] },
     { windows: [16], log: 0 },
     { windows: [16], linear: 0, log: 2 },
-    { windows: [2048], linear: 0.5 },
+    { windows: [128], linear: 0.5 },
   ])('is the distance of direct transforms in float64: %o', async (options) => {
     const [x, y] = [key(2).normal<tf.Rank.R3>([1, 50, 1]), key(3).normal<tf.Rank.R3>([1, 50, 1])]
     const wanted = directDistance(Array.from(await x.data()), Array.from(await y.data()), options)
@@ -109,9 +109,13 @@ describe.each(['cpu', 'wasm'] as const)('SpectralDistance on %s', (backend) => {
   ])('has the gradients of finite differences: %o', async (options) => {
     const distance = new SpectralDistance(options)
     const x = key(5).normal([2, 21, 1])
-    // About half as loud at all frequencies, so that no difference is near 0, where its absolute value has a kink.
-    const y = tf.tidy(() => tf.add(tf.mul(x, 0.5), key(6).normal([2, 21, 1], { standardDeviation: 0.01 })))
-    await checkGradients((inputs) => distance.between(inputs.x, inputs.y), { x, y }, { step: 2 ** -8, tolerance: 1e-2 })
+    // Half as loud at all frequencies, so that no difference is near 0, where its absolute value has a kink.
+    const y = tf.mul(x, 0.5)
+    await checkGradients(
+      (inputs) => distance.between(inputs.x, inputs.y),
+      { x, y },
+      { step: 2 ** -10, tolerance: 1e-2 },
+    )
     tf.dispose([x, y])
     distance.dispose()
   })
@@ -172,12 +176,9 @@ describe('melFilters', () => {
     const columns = Array.from({ length: 20 }, (_, m) => column(weights, 20, m))
     for (const filter of columns) {
       const top = filter.indexOf(Math.max(...filter))
-      filter.forEach((value, k) => {
-        expect(value).toBeGreaterThanOrEqual(0)
-        expect(value).toBeLessThanOrEqual(1)
-        if (k > 0 && k <= top) expect(value).toBeGreaterThanOrEqual(filter[k - 1]!)
-        if (k > top) expect(value).toBeLessThanOrEqual(filter[k - 1]!)
-      })
+      expect(filter.every((value) => value >= 0 && value <= 1)).toBe(true)
+      expect(filter.every((value, k) => k === 0 || k > top || value >= filter[k - 1]!)).toBe(true)
+      expect(filter.every((value, k) => k <= top || value <= filter[k - 1]!)).toBe(true)
     }
     // Where one filter falls the next one rises: between the outer middles they add up to 1.
     const tops = columns.map((filter) => filter.indexOf(Math.max(...filter)))
