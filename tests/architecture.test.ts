@@ -7,6 +7,8 @@ const read = (file: string): string => readFileSync(new URL(file, root), 'utf8')
 // Who may import whom; what is missing here may be imported by nobody.
 const mayImport: Record<string, readonly string[]> = {
   'packages/core-gpu': ['@x/core-gpu'],
+  'packages/attention': ['@x/attention', '@x/core-gpu'],
+  'packages/diffusion': ['@x/core-gpu', '@x/diffusion'],
   'packages/vq': ['@x/core-gpu', '@x/vq'],
   benchmarks: ['@x/core-gpu', '@x/vq'],
   'apps/site': ['@x/benchmarks', '@x/core-gpu', '@x/vq'],

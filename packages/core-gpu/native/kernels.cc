@@ -2,9 +2,12 @@
 // its own. Every one has a reference in src/kernels that defines the truth.
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -80,6 +83,79 @@ std::vector<int64_t> shapeOf(const TF_Tensor* tensor) {
   return shape;
 }
 
+constexpr int lanes = 8;
+using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(alignof(float))));
+
+// ---- threads ----
+
+/** As many threads as TensorFlow has inside an operation. */
+int threadCount() {
+  const char* wanted = std::getenv("TF_NUM_INTRAOP_THREADS");
+  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
+  return count > 0 ? count : std::max(1u, std::thread::hardware_concurrency());
+}
+
+/** Threads that wait for shares of work: starting one anew takes as long as a small product. They live as long as the process. */
+class Crew {
+ public:
+  explicit Crew(int others) {
+    for (int i = 0; i < others; i++) std::thread([this] { serve(); }).detach();
+  }
+
+  /** Calls work(0) to work(shares - 1), the last ones here; one caller at a time. */
+  void run(int64_t shares, const std::function<void(int64_t)>& work) {
+    std::lock_guard<std::mutex> alone(callers_);
+    {
+      std::lock_guard<std::mutex> hold(mutex_);
+      work_ = &work, next_ = 0, shares_ = shares, open_ = shares;
+    }
+    start_.notify_all();
+    take();
+    std::unique_lock<std::mutex> hold(mutex_);
+    done_.wait(hold, [this] { return open_ == 0; });
+    work_ = nullptr;
+  }
+
+ private:
+  void take() {
+    std::unique_lock<std::mutex> hold(mutex_);
+    while (work_ != nullptr && next_ < shares_) {
+      const int64_t share = next_++;
+      const auto* work = work_;
+      hold.unlock();
+      (*work)(share);
+      hold.lock();
+      if (--open_ == 0) done_.notify_one();
+    }
+  }
+
+  void serve() {
+    for (;;) {
+      {
+        std::unique_lock<std::mutex> hold(mutex_);
+        start_.wait(hold, [this] { return work_ != nullptr && next_ < shares_; });
+      }
+      take();
+    }
+  }
+
+  std::mutex callers_, mutex_;
+  std::condition_variable start_, done_;
+  const std::function<void(int64_t)>* work_ = nullptr;
+  int64_t next_ = 0, shares_ = 0, open_ = 0;
+};
+
+/** Splits `count` things into ranges of at least `grain` for as many threads as there are; `work` gets [from, end). */
+template <typename Work>
+void together(int64_t count, int64_t grain, const Work& work) {
+  static const int threads = threadCount();
+  const int64_t shares = std::min<int64_t>(threads, count / grain);
+  if (shares <= 1) return work(0, count);
+  // Never taken down: its threads may still wait when the process ends.
+  static Crew& crew = *new Crew(threads - 1);
+  crew.run(shares, [&](int64_t share) { work(count * share / shares, count * (share + 1) / shares); });
+}
+
 // ---- XAdamW: one pass over parameter, gradient and both moments (4 reads and 3 writes per element) ----
 
 struct AdamWFactors {
@@ -116,8 +192,10 @@ void computeAdamW(void*, TF_OpKernelContext* context) {
     if (!call.ok()) return;
     AdamWFactors own;
     std::memcpy(&own, floats(factors) + 8 * i, sizeof own);
-    adamw(n, own, floats(in[0]), floats(in[1]), floats(in[2]), floats(in[3]), floats(out[0]), floats(out[1]),
-          floats(out[2]));
+    together(n, 1 << 15, [&](int64_t from, int64_t end) {
+      adamw(end - from, own, floats(in[0]) + from, floats(in[1]) + from, floats(in[2]) + from, floats(in[3]) + from,
+            floats(out[0]) + from, floats(out[1]) + from, floats(out[2]) + from);
+    });
   }
 }
 
@@ -150,6 +228,130 @@ void computeSquareSum(void*, TF_OpKernelContext* context) {
   }
   TF_Tensor* out = call.output(0, TF_FLOAT, {});
   if (call.ok()) floats(out)[0] = static_cast<float>(total);
+}
+
+// ---- XMatMul..: C [m, n] = A B, each as it lies (N) or transposed (T); m n k multiply-adds, A, B and C moved once ----
+
+constexpr int64_t tileRows = 6;  // two vectors of columns beside them fill 12 of the 16 vector registers
+constexpr int64_t tileColumns = 2 * lanes;
+constexpr int64_t depth = 256;          // rows of the right matrix that are packed at a time
+constexpr int64_t width = 384;          // columns of it: with that depth they stay in the second cache
+constexpr int64_t rangeWork = 1 << 19;  // multiply-adds that are worth a thread
+
+/** A matrix, and how far apart its rows and its columns lie. */
+struct Matrix {
+  const float* at;
+  int64_t row, column;
+
+  Matrix from(int64_t i, int64_t j) const { return {at + i * row + j * column, row, column}; }
+  Matrix transposed() const { return {at, column, row}; }
+};
+
+/** Up to `wide` columns of a matrix, side by side: [rows, wide], filled up with zeros. */
+WIDEST void packColumns(const Matrix& a, int64_t rows, int64_t columns, int64_t wide, float* __restrict out) {
+  if (columns < wide) std::memset(out, 0, rows * wide * sizeof(float));
+  if (a.column == 1)
+    for (int64_t p = 0; p < rows; p++) std::memcpy(out + p * wide, a.at + p * a.row, columns * sizeof(float));
+  else
+    for (int64_t j = 0; j < columns; j++)
+      for (int64_t p = 0; p < rows; p++) out[p * wide + j] = a.at[p * a.row + j * a.column];
+}
+
+/** Where a tile of the product goes, which may lie transposed, and whether it is added to what is there. */
+struct Target {
+  float* at;
+  int64_t row, column;
+  bool add;
+};
+
+/** One tile: left [rows, k] times packed right [k, 16], of which `columns` count. */
+WIDEST void tile(int64_t k, const Matrix& left, int64_t rows, const float* __restrict right, int64_t columns,
+                 const Target& c) {
+  Lanes sums[tileRows][2];
+  const float* row[tileRows];
+  for (int64_t r = 0; r < tileRows; r++) {
+    sums[r][0] = sums[r][1] = Lanes{};
+    row[r] = left.at + (r < rows ? r : 0) * left.row;
+  }
+  const int64_t step = left.column;
+  for (int64_t p = 0; p < k; p++) {
+    const Lanes first = *reinterpret_cast<const Lanes*>(right + p * tileColumns);
+    const Lanes second = *reinterpret_cast<const Lanes*>(right + p * tileColumns + lanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < tileRows; r++) {
+      const float value = row[r][p * step];
+      sums[r][0] += value * first;
+      sums[r][1] += value * second;
+    }
+  }
+  if (columns == tileColumns && c.column == 1) {
+    for (int64_t r = 0; r < rows; r++)
+      for (int half = 0; half < 2; half++) {
+        Lanes* out = reinterpret_cast<Lanes*>(c.at + r * c.row + half * lanes);
+        *out = c.add ? *out + sums[r][half] : sums[r][half];
+      }
+    return;
+  }
+  float whole[tileRows][tileColumns];
+  std::memcpy(whole, sums, sizeof whole);
+  for (int64_t j = 0; j < columns; j++)
+    for (int64_t r = 0; r < rows; r++) {
+      float* out = c.at + r * c.row + j * c.column;
+      *out = c.add ? *out + whole[r][j] : whole[r][j];
+    }
+}
+
+/** C = A B: the right matrix is packed, the left one only where its columns are not read in one go. */
+void multiply(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, const Target& c) {
+  const int64_t panelsAtMost = (std::min(n, width) + tileColumns - 1) / tileColumns;
+  std::vector<float> right(std::min(k, depth) * panelsAtMost * tileColumns);
+  for (int64_t j = 0; j < n; j += width) {
+    const int64_t columns = std::min(width, n - j);
+    for (int64_t p = 0; p < k; p += depth) {
+      const int64_t deep = std::min(depth, k - p);
+      for (int64_t at = 0; at < columns; at += tileColumns)
+        packColumns(b.from(p, j + at), deep, std::min(tileColumns, columns - at), tileColumns, &right[at * deep]);
+      const int64_t blocks = (m + tileRows - 1) / tileRows;
+      together(blocks, 1 + rangeWork / (deep * tileRows * columns), [&](int64_t from, int64_t end) {
+        float packed[depth * tileRows];
+        for (int64_t i = from * tileRows; i < std::min(end * tileRows, m); i += tileRows) {
+          const int64_t rows = std::min(tileRows, m - i);
+          Matrix left = a.from(i, p);
+          if (left.column != 1) {
+            packColumns(left.transposed(), deep, rows, tileRows, packed);
+            left = {packed, 1, tileRows};
+          }
+          for (int64_t at = 0; at < columns; at += tileColumns)
+            tile(deep, left, rows, &right[at * deep], std::min(tileColumns, columns - at),
+                 {c.at + i * c.row + (j + at) * c.column, c.row, c.column, p > 0});
+        }
+      });
+    }
+  }
+}
+
+/** C [m, n] = A B, or as the transposed product: whichever packs rows as they lie, or else the smaller matrix. */
+void product(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c) {
+  const bool turn = b.column != 1 && (a.row == 1 || m < n);
+  if (turn)
+    multiply(n, m, k, b.transposed(), a.transposed(), {c, 1, n, false});
+  else
+    multiply(m, n, k, a, b, {c, n, 1, false});
+}
+
+template <bool transposeA, bool transposeB>
+void computeMatMul(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  TF_Tensor *a = call.input(0), *b = call.input(1);
+  if (!call.ok()) return;
+  if (TF_NumDims(a) != 2 || TF_NumDims(b) != 2) return call.fail("XMatMul: expected two matrices");
+  const int64_t m = TF_Dim(a, transposeA), k = TF_Dim(a, !transposeA), n = TF_Dim(b, !transposeB);
+  if (TF_Dim(b, transposeB) != k) return call.fail("XMatMul: inner dimensions differ");
+  TF_Tensor* out = call.output(0, TF_FLOAT, {m, n});
+  if (!call.ok()) return;
+  if (k == 0) std::memset(TF_TensorData(out), 0, TF_TensorByteSize(out));
+  product(m, n, k, {floats(a), transposeA ? 1 : k, transposeA ? m : 1},
+          {floats(b), transposeB ? 1 : n, transposeB ? k : 1}, floats(out));
 }
 
 // ---- XMeanSquaredError: the mean of (a - b)^2, and its gradient towards a, 2 (a - b) dy / n; one pass each ----
@@ -247,12 +449,9 @@ void computeSegmentSum(void*, TF_OpKernelContext* context) {
 
 // ---- XNearestCode: the least |c|^2 - 2 x.c, N K d multiply-adds; exact distances of what was found ----
 
-constexpr int lanes = 8;  // codes side by side
 constexpr int group = 4;  // vectors that share one reading of the codes
 constexpr int64_t blockBytes = 1 << 17;   // codes that stay in the second cache while all vectors pass
 constexpr int64_t threadWork = 1 << 22;   // multiply-adds that are worth a thread
-
-using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(alignof(float))));
 
 /** Codes [K, d] as panels [K / 8, d, 8] of -2 c, and |c|^2 [K]; the codes that fill the last panel up are infinite. */
 struct Panels {
@@ -339,13 +538,6 @@ void nearest(const float* x, int64_t n, int64_t d, const float* codes, const Pan
   }
 }
 
-/** As many threads as TensorFlow has inside an operation. */
-int threadCount() {
-  const char* wanted = std::getenv("TF_NUM_INTRAOP_THREADS");
-  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
-  return count > 0 ? count : std::max(1u, std::thread::hardware_concurrency());
-}
-
 void computeNearestCode(void*, TF_OpKernelContext* context) {
   Call call(context);
   TF_Tensor *x = call.input(0), *codebook = call.input(1);
@@ -356,16 +548,11 @@ void computeNearestCode(void*, TF_OpKernelContext* context) {
   TF_Tensor *indices = call.output(0, TF_INT32, {n}), *distances = call.output(1, TF_FLOAT, {n});
   if (!call.ok()) return;
   const Panels packed = pack(floats(codebook), count, d);
-  const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(threadCount(), n * count * d / threadWork));
-  const int64_t share = ((n + threads - 1) / threads + group - 1) / group * group;
-  const auto run = [&](int64_t from) {
-    nearest(floats(x) + from * d, std::min(share, n - from), d, floats(codebook), packed, integers(indices) + from,
-            floats(distances) + from);
-  };
-  std::vector<std::thread> others;
-  for (int64_t from = share; from < n; from += share) others.emplace_back(run, from);
-  run(0);
-  for (std::thread& other : others) other.join();
+  const int64_t groups = (n + group - 1) / group;
+  together(groups, 1 + threadWork / (group * std::max<int64_t>(1, count * d)), [&](int64_t from, int64_t end) {
+    const int64_t row = from * group, rows = std::min(end * group, n) - row;
+    nearest(floats(x) + row * d, rows, d, floats(codebook), packed, integers(indices) + row, floats(distances) + row);
+  });
 }
 
 // ---- registration ----
@@ -400,6 +587,10 @@ const bool registered = [] {
                      {"new_parameters: N * float", "new_first_moments: N * float", "new_second_moments: N * float"},
                      computeAdamW});
   registerOperation({"XGatherRows", {}, {"table: float", "ids: int32", "fill: float"}, {"rows: float"}, computeGatherRows});
+  registerOperation({"XMatMulNN", {}, {"a: float", "b: float"}, {"c: float"}, computeMatMul<false, false>});
+  registerOperation({"XMatMulNT", {}, {"a: float", "b: float"}, {"c: float"}, computeMatMul<false, true>});
+  registerOperation({"XMatMulTN", {}, {"a: float", "b: float"}, {"c: float"}, computeMatMul<true, false>});
+  registerOperation({"XMatMulTT", {}, {"a: float", "b: float"}, {"c: float"}, computeMatMul<true, true>});
   registerOperation({"XMeanSquaredError", {}, {"a: float", "b: float"}, {"mean: float"}, computeMeanSquaredError});
   registerOperation({"XMeanSquaredErrorGradient", {}, {"a: float", "b: float", "dy: float"}, {"da: float"},
                      computeMeanSquaredErrorGradient});

@@ -5,7 +5,7 @@ import type { TensorFlowRecord } from './tensorflow-record.ts'
 export type BuiltTensorFlow = Pick<TensorFlowRecord, 'folder' | 'variant' | 'tfjsNode' | 'kernels'>
 
 /** Counts the versions of native/kernels.cc: what was built of another one is built anew, and until then not used. */
-export const nativeKernels = 2
+export const nativeKernels = 3
 
 /** The compiled binding, inside the folder that `x-core setup-tensorflow` made. */
 export const bindingFile = 'tfjs_binding.node'

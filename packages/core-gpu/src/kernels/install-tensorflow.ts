@@ -9,6 +9,7 @@ import { squareSumTensorFlow } from './global-norm/tensorflow.ts'
 import { castTensorFlow, reshapeTensorFlow } from './identity/tensorflow.ts'
 import { gatherRowsTensorFlow } from './lookup/tensorflow.ts'
 import { meanSquaredErrorGradientTensorFlow, meanSquaredErrorTensorFlow } from './mean-squared-error/tensorflow.ts'
+import { matMulTensorFlow } from './matmul/tensorflow.ts'
 import { installMissingKernels } from './missing-kernels.ts'
 import { nearestCodeTensorFlow } from './nearest-code/tensorflow.ts'
 import { nameRefusals } from './refusals/refusals.ts'
@@ -56,6 +57,7 @@ export function installTensorFlowKernels(kernels: KernelSet, operations: boolean
     if (operations) {
       for (const kernelName of Object.keys(arithmetic))
         replaceKernel('tensorflow', kernelName, arithmeticTensorFlow(kernelName))
+      replaceKernel('tensorflow', tf.BatchMatMul, matMulTensorFlow())
       replaceKernel('tensorflow', tf.Reshape, reshapeTensorFlow)
       replaceKernel('tensorflow', 'XAdamWSteps', adamwStepsTensorFlow)
       replaceKernel('tensorflow', 'XGatherRows', gatherRowsTensorFlow)

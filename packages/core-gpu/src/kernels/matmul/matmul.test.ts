@@ -97,6 +97,25 @@ describe.each(deviceCases)('matrix product on $title', (device) => {
     })
   })
 
+  it.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])('agrees with float64 where all dimensions go beyond a block, transposed: %s, %s', (transposeA, transposeB) => {
+    tf.tidy(() => {
+      for (const [m, n, k] of [
+        [31, 401, 300],
+        [401, 31, 300],
+      ] as const) {
+        const a = tf.tensor2d(numbers(m * k, 2), transposeA ? [k, m] : [m, k])
+        const b = tf.tensor2d(numbers(k * n, 3), transposeB ? [n, k] : [k, n])
+        const out = tf.matMul(a, b, transposeA, transposeB)
+        expectClose(out.dataSync(), product(a, b, transposeA, transposeB))
+      }
+    })
+  })
+
   it.skipIf(stock)('sums nothing to zero (own kernels only)', () => {
     tf.tidy(() => {
       expectClose(tf.matMul(tf.zeros([3, 0]), tf.zeros([0, 2])).dataSync(), Array.from<number>({ length: 6 }).fill(0))

@@ -1,0 +1,1 @@
+export type { Attention, AttentionOptions, KvCache } from './attention.ts'

@@ -1,0 +1,5 @@
+export type { Denoiser, Guidance } from './denoiser.ts'
+export { type Grid, requireGrid } from './grid.ts'
+export { alphaOf, edmSigmaOf, type LogSnr, logSnrOfEdmSigma, sigmaOf } from './noise-level.ts'
+export type { Sampler, SampleOptions, SamplerStep } from './sampler.ts'
+export type { Schedule } from './schedule.ts'
