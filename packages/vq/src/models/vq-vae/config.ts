@@ -1,3 +1,6 @@
+import { integer, integers, numberFrom } from '@x/core-gpu'
+import * as v from 'valibot'
+
 /** The sizes of an autoencoder of images. */
 export interface VqVaeConfig {
   /** height and width of the images; multiples of the reduction, 2^(multipliers - 1) */
@@ -70,4 +73,66 @@ export const vqVaeConfigs: {
     attention: [16],
     latentDim: 256,
   },
+}
+
+/** The same with every default filled in. */
+export type CompleteConfig = Required<VqVaeConfig>
+
+/** Their schema. */
+export function configEntries(): {
+  size: v.GenericSchema<readonly [number, number]>
+  channels: v.GenericSchema<number>
+  width: v.GenericSchema<number>
+  multipliers: v.GenericSchema<readonly number[]>
+  blocks: v.GenericSchema<number>
+  attention: v.OptionalSchema<v.GenericSchema<readonly number[]>, readonly []>
+  latentDim: v.GenericSchema<number>
+  groups: v.OptionalSchema<v.GenericSchema<number>, number>
+  dropout: v.OptionalSchema<v.GenericSchema<number>, number>
+} {
+  return {
+    size: v.strictTuple([integer(1), integer(1)]),
+    channels: integer(1),
+    width: integer(1),
+    multipliers: integers(1),
+    blocks: integer(1),
+    attention: v.optional(v.array(integer(1)), []),
+    latentDim: integer(1),
+    groups: v.optional(integer(1), 32),
+    dropout: v.optional(v.pipe(numberFrom(0), v.ltValue(1)), 0),
+  }
+}
+
+/** What a config asks for at one resolution. */
+export interface LevelSizes {
+  readonly features: number
+  readonly attends: boolean
+}
+
+/** The resolutions of a config, full resolution first. */
+export function levelsOf({ size, width, multipliers, attention }: CompleteConfig): LevelSizes[] {
+  return multipliers.map((multiplier, i) => ({
+    features: width * multiplier,
+    attends: attention.includes(size[0] / 2 ** i),
+  }))
+}
+
+/** How many pixels of a row one latent stands for. */
+export function reductionOf({ multipliers }: Pick<VqVaeConfig, 'multipliers'>): number {
+  return 2 ** (multipliers.length - 1)
+}
+
+/**
+ * Refuses sizes that do not go together.
+ * @throws RangeError naming the entry
+ */
+export function requireConsistent({ size, width, multipliers, attention, groups }: CompleteConfig): void {
+  const reduction = reductionOf({ multipliers })
+  if (size.some((pixels) => pixels % reduction !== 0))
+    throw new RangeError(`size: expected multiples of ${reduction}, got [${size.join(', ')}]`)
+  if (width % groups !== 0) throw new RangeError(`groups: expected a divisor of the width ${width}, got ${groups}`)
+  const heights = multipliers.map((_, i) => size[0] / 2 ** i)
+  for (const height of attention)
+    if (!heights.includes(height))
+      throw new RangeError(`attention: expected heights among ${heights.join(', ')}, got ${height}`)
 }
