@@ -46,7 +46,7 @@ export const codec: Method<CodecOptions, Codec> = /* @__PURE__ */ defineMethod({
   summary: 'A convolutional encoder and decoder of signals around any quantizer, for streams of few bits.',
   paper: { title: 'SoundStream: An End-to-End Neural Audio Codec', arxiv: '2107.03312', year: 2021 },
   options: v.object({
-    ...codecEntries,
+    ...codecEntries(),
     quantizer: v.custom<Quantizer>(isQuantizer, 'a quantizer'),
     key: v.optional(keyOption(), () => makeKey(0)),
   }),

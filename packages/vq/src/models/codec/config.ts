@@ -26,18 +26,33 @@ export interface CodecConfig {
   readonly output?: 'linear' | 'tanh'
 }
 
+type Default<T> = v.OptionalSchema<v.GenericSchema<T>, T>
+
 /** Their schema. */
-export const codecEntries = {
-  channels: v.optional(integer(1), 1),
-  width: integer(1),
-  strides: integers(1),
-  dilations: v.optional(integers(1), [1, 3, 9]),
-  kernelSize: v.optional(integer(1), 7),
-  unitKernelSize: v.optional(integer(1), 7),
-  compress: v.optional(integer(1), 1),
-  activation: v.optional(v.picklist(['snake', 'elu']), 'snake'),
-  padding: v.optional(v.picklist(['causal', 'centred']), 'causal'),
-  output: v.optional(v.picklist(['linear', 'tanh']), 'linear'),
+export function codecEntries(): {
+  channels: Default<number>
+  width: v.GenericSchema<number>
+  strides: v.GenericSchema<readonly number[]>
+  dilations: Default<readonly number[]>
+  kernelSize: Default<number>
+  unitKernelSize: Default<number>
+  compress: Default<number>
+  activation: Default<'snake' | 'elu'>
+  padding: Default<SignalPadding>
+  output: Default<'linear' | 'tanh'>
+} {
+  return {
+    channels: v.optional(integer(1), 1),
+    width: integer(1),
+    strides: integers(1),
+    dilations: v.optional(integers(1), [1, 3, 9]),
+    kernelSize: v.optional(integer(1), 7),
+    unitKernelSize: v.optional(integer(1), 7),
+    compress: v.optional(integer(1), 1),
+    activation: v.optional(v.picklist(['snake', 'elu']), 'snake'),
+    padding: v.optional(v.picklist(['causal', 'centred']), 'causal'),
+    output: v.optional(v.picklist(['linear', 'tanh']), 'linear'),
+  }
 }
 
 /** A config with its defaults filled in. */
