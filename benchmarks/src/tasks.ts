@@ -4,8 +4,9 @@ import { kernelTasks } from './tasks/kernels/kernels.ts'
 import { codebook } from './tasks/vq/codebook/codebook.ts'
 import { codec } from './tasks/vq/codec/codec.ts'
 import { digits } from './tasks/vq/digits/digits.ts'
+import { generation } from './tasks/vq/generation/generation.ts'
 import { origin } from './tasks/vq/origin/origin.ts'
 import { scale } from './tasks/vq/scale/scale.ts'
 
 /** Every task of the project. */
-export const tasks: readonly Task[] = [digits, codebook, scale, origin, codec, trainingStep, ...kernelTasks]
+export const tasks: readonly Task[] = [digits, codebook, scale, origin, codec, generation, trainingStep, ...kernelTasks]

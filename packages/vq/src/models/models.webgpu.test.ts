@@ -14,7 +14,8 @@ try {
   where = `skipped: ${error.attempts[0]!.reason}`
 }
 
-describe.skipIf(!device)(`image models on webgpu (${where})`, () => {
+// The first step compiles every program, which takes a software driver its time.
+describe.skipIf(!device)(`image models on webgpu (${where})`, { timeout: 300_000 }, () => {
   it.each(vqGanConformance())('$name', ({ run }) => run())
 
   it('take the same step as on the CPU', async () => {

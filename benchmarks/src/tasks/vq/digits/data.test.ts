@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PNG } from 'pngjs'
@@ -25,6 +26,21 @@ describe('loadDigits', () => {
     expect(heldOut.sha256).toBe('03cd5b3649d4476ad9c23415a1f98809963b6214d820adf9a67db186f0850386')
     for (const part of [train, heldOut]) {
       expect(createHash('sha256').update(part.bytes).digest('hex')).toBe(part.sha256)
+    }
+  })
+
+  it('knows the class of every digit', () => {
+    const require = createRequire(import.meta.url)
+    const { train, heldOut } = loadDigits()
+    expect([train.labels.length, heldOut.labels.length]).toEqual([train.count, heldOut.count])
+    for (let digit = 0; digit < 10; digit++) {
+      const { data } = require(`mnist/src/digits/${digit}.json`) as { data: number[] }
+      const lengths = [train, heldOut].map(({ labels }) => labels.filter((label) => label === digit).length)
+      expect(lengths[0]! + lengths[1]!).toBe(data.length / pixels)
+      const first = heldOut.labels.indexOf(digit)
+      const own = heldOut.bytes.subarray(first * pixels, (first + 1) * pixels)
+      const expected = data.slice(lengths[0]! * pixels, (lengths[0]! + 1) * pixels)
+      expect([...own]).toEqual(expected.map((value) => Math.round(value * 255)))
     }
   })
 

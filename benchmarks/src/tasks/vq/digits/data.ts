@@ -12,6 +12,8 @@ export const pixels = 784
 export interface Digits {
   /** 0 to 255, digit after digit, class after class */
   readonly bytes: Uint8Array
+  /** the class of each digit, 0 to 9 */
+  readonly labels: Uint8Array
   readonly count: number
   readonly sha256: string
 }
@@ -26,7 +28,14 @@ export interface DigitSplit {
 const expected = {
   train: 'd3ea677173b0da27a8b192eacacb2dfd96b0545730cc270940617e4aab9b9b75',
   heldOut: '03cd5b3649d4476ad9c23415a1f98809963b6214d820adf9a67db186f0850386',
+  /** digits of each class, in both parts together */
+  perClass: [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978],
 } as const
+
+/** How many digits of a class are trained on. */
+function trainedOn(count: number): number {
+  return Math.floor(count * 0.8)
+}
 
 /** The digits of one class, as bytes. */
 function readClass(digit: number): Uint8Array {
@@ -44,21 +53,31 @@ function split(): { train: Uint8Array; heldOut: Uint8Array } {
   const parts = { train: [] as Uint8Array[], heldOut: [] as Uint8Array[] }
   for (let digit = 0; digit < 10; digit++) {
     const bytes = readClass(digit)
-    const border = Math.floor((bytes.length / pixels) * 0.8) * pixels
+    const border = trainedOn(bytes.length / pixels) * pixels
     parts.train.push(bytes.subarray(0, border))
     parts.heldOut.push(bytes.subarray(border))
   }
   return { train: Buffer.concat(parts.train), heldOut: Buffer.concat(parts.heldOut) }
 }
 
-function describe(bytes: Uint8Array): Digits {
-  return { bytes, count: bytes.length / pixels, sha256: createHash('sha256').update(bytes).digest('hex') }
+/** Digits lie class after class, so that counts say which class each has. */
+function labelsOf(name: keyof DigitSplit): Uint8Array {
+  const counts = expected.perClass.map((count) => (name === 'train' ? trainedOn(count) : count - trainedOn(count)))
+  return Uint8Array.from(counts.flatMap((count, digit) => Array.from({ length: count }, () => digit)))
+}
+
+function describe(name: keyof DigitSplit, bytes: Uint8Array): Digits {
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  return { bytes, labels: labelsOf(name), count: bytes.length / pixels, sha256 }
 }
 
 /** The parts as kept from an earlier run; none when they are not there or not whole. */
 function readKept(files: Record<keyof DigitSplit, string>): DigitSplit | undefined {
   if (!existsSync(files.train) || !existsSync(files.heldOut)) return undefined
-  const kept = { train: describe(readFileSync(files.train)), heldOut: describe(readFileSync(files.heldOut)) }
+  const kept = {
+    train: describe('train', readFileSync(files.train)),
+    heldOut: describe('heldOut', readFileSync(files.heldOut)),
+  }
   return kept.train.sha256 === expected.train && kept.heldOut.sha256 === expected.heldOut ? kept : undefined
 }
 
@@ -72,7 +91,7 @@ export function loadDigits(): DigitSplit {
   const kept = readKept(files)
   if (kept !== undefined) return kept
   const parts = split()
-  const digits = { train: describe(parts.train), heldOut: describe(parts.heldOut) }
+  const digits = { train: describe('train', parts.train), heldOut: describe('heldOut', parts.heldOut) }
   for (const name of ['train', 'heldOut'] as const) {
     const { bytes, sha256 } = digits[name]
     if (sha256 !== expected[name]) throw new Error(`digits: ${name} has SHA-256 ${sha256}, expected ${expected[name]}`)

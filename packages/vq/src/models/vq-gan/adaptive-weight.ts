@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { stopGradient } from '@x/core-gpu'
 
 /** The decoder's last layer, and the gradients of two losses towards the image that it gives. */
 export interface LastLayer {
@@ -25,14 +26,14 @@ export interface AdaptiveWeightOptions {
  *
  * A layer's gradient follows from what it sees and the gradient at what it gives. So no loss is taken back through the
  * decoder here: each costs one gradient of one convolution.
- * @returns [], unknown to the tape
+ * @returns [], a constant to differentiation
  */
 export function adaptiveWeight(layer: LastLayer, options: AdaptiveWeightOptions = {}): tf.Scalar {
   const { max = 1e4, delta = 1e-4 } = options
-  const { features, weight, reconstruction, adversarial } = layer
   return tf.tidy(() => {
+    const [features, weight] = [stopGradient(layer.features), stopGradient(layer.weight)]
     const towardsWeight = tf.grad((w: tf.Tensor) => tf.conv2d(features, w as tf.Tensor4D, 1, 'same'))
-    const norm = (dy: tf.Tensor): tf.Tensor => tf.sqrt(tf.sum(tf.square(towardsWeight(weight, dy))))
-    return tf.minimum(tf.div(norm(reconstruction), tf.add(norm(adversarial), delta)), max)
+    const norm = (dy: tf.Tensor): tf.Tensor => tf.sqrt(tf.sum(tf.square(towardsWeight(weight, stopGradient(dy)))))
+    return tf.minimum(tf.div(norm(layer.reconstruction), tf.add(norm(layer.adversarial), delta)), max)
   }) as tf.Scalar
 }

@@ -109,8 +109,8 @@ export function vqGanLoss(
   const ratio = adaptive
     ? adaptiveWeight(
         {
-          features: stopGradient(features),
-          weight: stopGradient(autoencoder.decoder.output.weight as unknown as tf.Tensor4D),
+          features,
+          weight: autoencoder.decoder.output.weight as unknown as tf.Tensor4D,
           reconstruction: grad,
           adversarial: fooling.grad,
         },
