@@ -51,7 +51,10 @@ export default defineConfig({
         linksValidator({ errorOnRelativeLinks: false, exclude: ['**/benchmarks/', '**/claims/', '**/methods/**'] }),
       ],
       sidebar: [
-        { label: 'Start', items: ['getting-started', 'native-tensorflow', 'coming-from-pytorch', 'image-models'] },
+        {
+          label: 'Start',
+          items: ['getting-started', 'native-tensorflow', 'coming-from-pytorch', 'image-models', 'signal-codec'],
+        },
         ...families.map((family) => ({
           label: family.title,
           items: family.methods.map((method) => ({ label: method.title, link: `/methods/${method.id}/` })),
