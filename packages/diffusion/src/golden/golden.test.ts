@@ -75,7 +75,7 @@ describe.each(['cpu', 'wasm'] as const)('fixtures on %s', (backend) => {
       await expectGolden('denoised', denoised, { shape: [4, 2], values: expected }, { abs: 2e-4, rel: 1e-5 })
       tf.dispose([x, denoised])
     }
-    const x = tf.tensor2d(mixtureStarts.map((start) => [...start]))
+    const x = tf.tensor2d(mixtureStarts)
     expect(await countLeaks(() => mixtureDenoiser()(x, -1))).toBe(0)
     const pure = mixtureDenoiser()(x, -Infinity)
     // Noise alone says nothing: the mean of the mixture.

@@ -23,7 +23,7 @@ export const mixture: Mixture = {
 }
 
 /** Where trajectories begin, `[12, 2]` in EDM coordinates at `mixtureSigmas.max`. */
-export const mixtureStarts = expected['start'] as readonly (readonly number[])[]
+export const mixtureStarts = expected['start'] as [number, number][]
 
 /** EDM's sigmas between which trajectories run. */
 export const mixtureSigmas = { min: params['sigmaMin'] as number, max: params['sigmaMax'] as number }
