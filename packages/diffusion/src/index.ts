@@ -1,5 +1,91 @@
 export type { Denoiser, Guidance } from './denoiser.ts'
 export { type Grid, requireGrid } from './grid.ts'
+export { betaGrid, type BetaGridOptions } from './grids/beta-grid.ts'
+export { customGrid, gridOfEdmSigmas, lastSteps } from './grids/custom-grid.ts'
+export { exponentialGrid, type ExponentialGridOptions } from './grids/exponential-grid.ts'
+export { karrasGrid } from './grids/karras-grid.ts'
+export { logSnrGrid } from './grids/log-snr-grid.ts'
+export type { FinalLevel, GridOptions } from './grids/nodes.ts'
+export { timeGrid, type TimeGridOptions } from './grids/time-grid.ts'
+export { type DiffusionLoss, diffusionLoss, type DiffusionLossOptions } from './losses/diffusion-loss.ts'
+export { type MultiscaleOptions, multiscaleSquares } from './losses/multiscale-squares.ts'
+export { type TrainingTimes, trainingTimes } from './losses/training-times.ts'
+export {
+  edmWeight,
+  type ErrorMeasure,
+  type LossWeight,
+  minSnrWeight,
+  p2Weight,
+  type P2WeightOptions,
+  sigmoidWeight,
+  uniformWeight,
+  weightOn,
+} from './losses/weights.ts'
 export { alphaOf, edmSigmaOf, type LogSnr, logSnrOfEdmSigma, sigmaOf } from './noise-level.ts'
+export { addNoise, type NoiseSource } from './noise/add-noise.ts'
+export { sampleNoise } from './noise/sample-noise.ts'
+export { startNoise, type StartNoiseOptions } from './noise/start-noise.ts'
+export { clampDenoised, type ClampDenoisedOptions } from './predictions/clamp-denoised.ts'
+export { lcmBoundary, type LcmBoundaryOptions } from './predictions/consistency-boundary.ts'
+export { convertPrediction, type ConvertPredictionOptions, type Prediction } from './predictions/convert-prediction.ts'
+export { dynamicThreshold, type DynamicThresholdOptions } from './predictions/dynamic-threshold.ts'
+export {
+  hasLearnedVariance,
+  learnedVariance,
+  type LearnedVarianceDenoiser,
+  learnedVarianceDenoiser,
+} from './predictions/learned-variance.ts'
+export { denoiserOf, type Network } from './predictions/network.ts'
+export {
+  consistencyParameterisation,
+  type ConsistencyParameterisationOptions,
+  edmParameterisation,
+  type EdmParameterisationOptions,
+  flowParameterisation,
+  type FlowParameterisationOptions,
+  type Parameterisation,
+  vpParameterisation,
+  type VpParameterisationOptions,
+} from './predictions/parameterisation.ts'
 export type { Sampler, SampleOptions, SamplerStep } from './sampler.ts'
-export type { Schedule } from './schedule.ts'
+export type { Schedule, SmoothSchedule } from './schedule.ts'
+export { clipSchedule } from './schedules/clip-schedule.ts'
+export { cosineSchedule } from './schedules/cosine/cosine.ts'
+export { shiftedCosineSchedule, type ShiftedCosineScheduleOptions } from './schedules/cosine/shifted-cosine.ts'
+export { flowSchedule, type FlowScheduleOptions } from './schedules/flow/flow.ts'
+export { karrasSchedule, type KarrasScheduleOptions } from './schedules/karras/karras.ts'
+export { linearLogSnrSchedule } from './schedules/linear-log-snr/linear-log-snr.ts'
+export { logNormalSchedule, type LogNormalScheduleOptions } from './schedules/log-normal/log-normal.ts'
+export type { LogSnrRange } from './schedules/log-snr-range.ts'
+export { logitNormalTimes, type LogitNormalTimesOptions } from './schedules/logit-normal-times.ts'
+export {
+  interpolatedShift,
+  type InterpolatedShiftOptions,
+  type LogSnrShift,
+  resolutionShift,
+  type ResolutionShiftOptions,
+  shiftSchedule,
+} from './schedules/shift-schedule.ts'
+export { sigmoidSchedule, type SigmoidScheduleOptions } from './schedules/sigmoid/sigmoid.ts'
+export { type ScheduleParts, slopeOf, smoothSchedule, timeOf } from './schedules/smooth-schedule.ts'
+export { veSchedule, type VeScheduleOptions } from './schedules/ve/ve.ts'
+export { scaledLinearSchedule, vpSchedule, type VpScheduleOptions } from './schedules/vp/vp.ts'
+export {
+  alphaBars,
+  type BetasOptions,
+  cosineBetas,
+  type CosineBetasOptions,
+  linearBetas,
+  posteriorVariances,
+  scaledLinearBetas,
+  zeroTerminalSnr,
+} from './timesteps/betas.ts'
+export {
+  lcmTimesteps,
+  type LcmTimestepsOptions,
+  spacedTimesteps,
+  type SpacedTimestepsOptions,
+  type TimestepSpacing,
+} from './timesteps/spaced-timesteps.ts'
+export { throughTimesteps, timestepGrid, type TimestepGridOptions } from './timesteps/timestep-grid.ts'
+export { type TimestepTable, timestepTable, type TimestepTableOptions } from './timesteps/timestep-table.ts'

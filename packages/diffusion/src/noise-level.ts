@@ -1,3 +1,5 @@
+import { describeValue } from '@x/core-gpu'
+
 /**
  * A level of noise is its logSNR, lambda = ln(alpha^2 / sigma^2): Infinity is clean, -Infinity is noise alone.
  *
@@ -24,4 +26,10 @@ export function edmSigmaOf(logSnr: LogSnr): number {
 /** The level at which sigma / alpha is `edmSigma`, 0 for clean. */
 export function logSnrOfEdmSigma(edmSigma: number): LogSnr {
   return -2 * Math.log(edmSigma)
+}
+
+/** @throws RangeError for NaN */
+export function requireLogSnr(logSnr: LogSnr): void {
+  if (typeof logSnr !== 'number' || Number.isNaN(logSnr))
+    throw new RangeError(`logSnr: expected a number, got ${describeValue(logSnr)}`)
 }
