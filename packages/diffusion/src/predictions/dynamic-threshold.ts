@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { describeValue } from '@x/core-gpu'
+import { describeValue, stopGradient } from '@x/core-gpu'
 import type { Guidance } from '../denoiser.ts'
 
 export interface DynamicThresholdOptions {
@@ -11,7 +11,7 @@ export interface DynamicThresholdOptions {
 
 /**
  * Clips the predicted clean sample at a quantile of its own magnitudes, at least 1, and scales it back into -1 to 1; keeps
- * strong guidance from saturating. arXiv 2205.11487
+ * strong guidance from saturating. Differentiation takes the threshold for a constant. arXiv 2205.11487
  * @throws RangeError unless percentile is from 0 to 1 and max >= 1
  */
 export function dynamicThreshold<Condition = unknown>(options: DynamicThresholdOptions = {}): Guidance<Condition> {
@@ -23,7 +23,7 @@ export function dynamicThreshold<Condition = unknown>(options: DynamicThresholdO
     tf.tidy(() => {
       const denoised = denoiser(x, logSnr, condition)
       const flat = tf.reshape(denoised, [denoised.shape[0]!, -1]) as tf.Tensor2D // [B, n]
-      const above = tf.maximum(quantile(tf.abs(flat), percentile), 1)
+      const above = tf.maximum(quantile(tf.abs(stopGradient(flat)), percentile), 1)
       const threshold = max === Infinity ? above : tf.minimum(above, max) // [B, 1]
       const clipped = tf.div(tf.maximum(tf.minimum(flat, threshold), tf.neg(threshold)), threshold)
       return tf.reshape(clipped, denoised.shape)
