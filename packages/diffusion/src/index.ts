@@ -1,3 +1,4 @@
+export { key, type Key, useBackend } from '@x/core-gpu'
 export type { Denoiser, Guidance } from './denoiser.ts'
 export { type Grid, requireGrid } from './grid.ts'
 export { betaGrid, type BetaGridOptions } from './grids/beta-grid.ts'

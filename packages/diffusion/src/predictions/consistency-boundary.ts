@@ -27,7 +27,7 @@ export function lcmBoundary<Condition = unknown>(options: LcmBoundaryOptions): G
 }
 
 /** The factors of the sample and of the prediction at a timestep. */
-export function lcmFactors(
+function lcmFactors(
   options: Omit<LcmBoundaryOptions, 'timestepOf'>,
 ): (timestep: number) => { skip: number; out: number } {
   const { sigmaData = 0.5, timestepScaling = 10 } = options

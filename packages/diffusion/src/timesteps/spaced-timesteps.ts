@@ -68,7 +68,7 @@ function choose(
 }
 
 /** Halves go to the even neighbour, as in NumPy. */
-export function roundToEven(x: number): number {
+function roundToEven(x: number): number {
   const low = Math.floor(x)
   if (x - low !== 0.5) return Math.round(x)
   return low % 2 === 0 ? low : low + 1
