@@ -9,6 +9,11 @@ export { logSnrGrid } from './grids/log-snr-grid.ts'
 export type { FinalLevel, GridOptions } from './grids/nodes.ts'
 export { timeGrid, type TimeGridOptions } from './grids/time-grid.ts'
 export { type DiffusionLoss, diffusionLoss, type DiffusionLossOptions } from './losses/diffusion-loss.ts'
+export {
+  type LearnedVarianceLoss,
+  learnedVarianceLoss,
+  type LearnedVarianceLossOptions,
+} from './losses/learned-variance-loss.ts'
 export { type MultiscaleOptions, multiscaleSquares } from './losses/multiscale-squares.ts'
 export { type TrainingTimes, trainingTimes } from './losses/training-times.ts'
 export {

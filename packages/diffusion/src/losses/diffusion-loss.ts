@@ -1,14 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describeValue, type Key, requireTensor } from '@x/core-gpu'
 import type { LogSnr } from '../noise-level.ts'
-import { addNoise } from '../noise/add-noise.ts'
-import { sampleNoise } from '../noise/sample-noise.ts'
-import { perSample } from '../predictions/convert-prediction.ts'
-import { type Network, requireOutput, targetFactors } from '../predictions/network.ts'
+import type { Network } from '../predictions/network.ts'
 import type { Parameterisation } from '../predictions/parameterisation.ts'
 import type { Schedule } from '../schedule.ts'
 import { slopeOf } from '../schedules/smooth-schedule.ts'
 import { multiscaleSquares, type MultiscaleOptions } from './multiscale-squares.ts'
+import { cleanErrors, meanOfEach, predictionError } from './prediction-error.ts'
 import { trainingTimes, type TrainingTimes } from './training-times.ts'
 import { type LossWeight, uniformWeight, weightOn } from './weights.ts'
 
@@ -67,26 +65,14 @@ export function diffusionLoss<Condition = unknown>(
   const logSnr = drawn.map(schedule)
   const density = (t: number): number => (over === 'logSnr' ? -slopeOf(schedule, t) / 2 : 1)
   const onX0 = weightOn(weight, 'x0')
-  const factors = logSnr.map((level) => targetFactors(parameterisation, level))
-  const weights = logSnr.map((level, i) => density(drawn[i]!) * onX0(level) * factors[i]!.toX0 ** 2)
+  const toX0 = cleanErrors(parameterisation, logSnr)
+  const weights = logSnr.map((level, i) => density(drawn[i]!) * onX0(level) * toX0[i]! ** 2)
   const bad = weights.findIndex((value) => !Number.isFinite(value))
   if (bad >= 0) throw new RangeError(`weight: expected finite numbers, got ${weights[bad]} for logSNR ${logSnr[bad]}`)
 
   const { loss, losses } = tf.tidy(() => {
-    const column = (values: number[]): tf.Tensor => perSample(values, x0.rank)
-    const noise = sampleNoise(noiseKey, x0.shape)
-    const x = addNoise(x0, logSnr, { noise })
-    const seen = tf.mul(column(logSnr.map(parameterisation.inputScale)), x)
-    const output = network(seen, tf.tensor1d(logSnr.map(parameterisation.time)), condition)
-    requireOutput(output, x0.shape)
-    const target = tf.add(
-      tf.mul(column(factors.map(({ ofX0 }) => ofX0)), x0),
-      tf.mul(column(factors.map(({ ofEps }) => ofEps)), noise),
-    )
-    const error = tf.sub(output, target)
-    const squares = options.multiscale
-      ? multiscaleSquares(error, options.multiscale)
-      : tf.mean(tf.reshape(tf.square(error), [x0.shape[0]!, -1]), 1) // [B]
+    const { error } = predictionError({ x0, logSnr, key: noiseKey }, network, parameterisation, condition, 1)
+    const squares = options.multiscale ? multiscaleSquares(error, options.multiscale) : meanOfEach(tf.square(error))
     const losses = tf.mul(squares, tf.tensor1d(weights)) as tf.Tensor1D
     return { loss: tf.mean(losses) as tf.Scalar, losses }
   })

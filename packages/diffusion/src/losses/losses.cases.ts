@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { key, type Key, variable } from '@x/core-gpu'
+import { key, type Key, valueAndGradients, variable } from '@x/core-gpu'
 import { checkGradients, countLeaks, expectGolden } from '@x/core-gpu/testing'
 import { expect, it } from 'vitest'
 import { goldenRecord, goldenRecords, numbersOf, sineTensor } from '../golden/golden.ts'
@@ -18,6 +18,7 @@ import { flowSchedule } from '../schedules/flow/flow.ts'
 import { linearLogSnrSchedule } from '../schedules/linear-log-snr/linear-log-snr.ts'
 import { logNormalSchedule } from '../schedules/log-normal/log-normal.ts'
 import { diffusionLoss } from './diffusion-loss.ts'
+import { learnedVarianceLoss } from './learned-variance-loss.ts'
 import { multiscaleSquares } from './multiscale-squares.ts'
 import { edmWeight, minSnrWeight, sigmoidWeight, uniformWeight, weightOn } from './weights.ts'
 
@@ -253,5 +254,61 @@ export function lossCases(): void {
     expect(new Set(seen)).toEqual(new Set(['a dog']))
     expect(await countLeaks(() => run(1))).toBe(0)
     tf.dispose([x0, a, b, c])
+  })
+
+  it('adds what a learned variance costs, as densities have it', async () => {
+    const x0 = key(14).normal([4, 3])
+    const parameterisation = vpParameterisation({ prediction: 'v' })
+    const grid = [-4, -1, 1, 3, Infinity]
+    const said = 0.4
+    const network: Network = (x) => tf.tidy(() => tf.concat([tf.mul(0.2, x), tf.fill(x.shape, said)], -1))
+    const options = { parameterisation, grid, boundWeight: 0.01, key: key(15) }
+    const { loss, losses, divergences, logSnr } = learnedVarianceLoss(x0, network, options)
+    expect([...logSnr]).toEqual([-4, -1, 1, 3])
+    const [, noiseKey] = key(15).split(2)
+    const alone: Network = (x) => tf.mul(0.2, x)
+    const errors = await errorsOf(x0, alone, parameterisation, logSnr, noiseKey!)
+    const expected = errors.map((squares, i) => {
+      const [from, to] = [grid[i]!, grid[i + 1]!]
+      if (to === Infinity) return 0
+      // DDPM's posterior, written with alpha and beta: arXiv 2006.11239, equations 6 and 7.
+      const ratio = alphaOf(from) ** 2 / alphaOf(to) ** 2
+      const smallest = (sigmaOf(to) ** 2 / sigmaOf(from) ** 2) * (1 - ratio)
+      const ofX0 = (alphaOf(to) * (1 - ratio)) / sigmaOf(from) ** 2
+      const variance = Math.exp(((1 + said) / 2) * Math.log(1 - ratio) + ((1 - said) / 2) * Math.log(smallest))
+      return 0.5 * (Math.log(variance / smallest) + (smallest + ofX0 ** 2 * squares) / variance - 1)
+    })
+    await expectGolden('divergences', divergences, { shape: [4], values: expected }, { abs: 1e-5, rel: 1e-3 })
+    const total = errors.map((error, i) => error * weightOn(uniformWeight(), 'x0')(logSnr[i]!) + 0.04 * expected[i]!)
+    await expectGolden('losses', losses, { shape: [4], values: total }, { abs: 1e-5, rel: 1e-3 })
+    const run = (): tf.Tensor[] => {
+      const made = learnedVarianceLoss(x0, network, options)
+      return [made.loss, made.losses, made.divergences]
+    }
+    expect(await countLeaks(run)).toBe(0)
+    tf.dispose([x0, loss, losses, divergences])
+  })
+
+  it('trains the variance by the bound and the prediction by its error alone', async () => {
+    const x0 = key(16).normal([5, 3])
+    const [prediction, variance] = [variable(tf.tensor1d([0.1, 0.3, -0.2])), variable(tf.tensor1d([-0.3, 0.2, 0.5]))]
+    const options = {
+      parameterisation: vpParameterisation({ prediction: 'eps' }),
+      grid: [-5, -2, 0, 2, 4],
+      key: key(17),
+    }
+    const network: Network = (x) =>
+      tf.tidy(() => tf.concat([tf.mul(x, prediction), tf.add(tf.zerosLike(x), variance)], -1))
+    await checkGradients(() => learnedVarianceLoss(x0, network, { ...options, boundWeight: 10 }).loss, { variance })
+    await checkGradients(() => learnedVarianceLoss(x0, network, { ...options, boundWeight: 0 }).loss, { prediction })
+    const gradient = async (boundWeight: number): Promise<number[]> => {
+      const f = (): tf.Scalar => learnedVarianceLoss(x0, network, { ...options, boundWeight }).loss
+      const { loss, gradients } = valueAndGradients({ prediction }, () => ({ loss: f() }))
+      const values = [...(await gradients['prediction']!.data())]
+      tf.dispose([loss, gradients['prediction']!])
+      return values
+    }
+    expect(await gradient(5)).toEqual(await gradient(0))
+    tf.dispose([x0, prediction, variance])
   })
 }

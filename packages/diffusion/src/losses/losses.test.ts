@@ -11,6 +11,7 @@ import {
 } from '../predictions/parameterisation.ts'
 import { cosineSchedule } from '../schedules/cosine/cosine.ts'
 import { diffusionLoss, type DiffusionLossOptions } from './diffusion-loss.ts'
+import { learnedVarianceLoss, type LearnedVarianceLossOptions } from './learned-variance-loss.ts'
 import { lossCases } from './losses.cases.ts'
 import { multiscaleSquares } from './multiscale-squares.ts'
 import { type TrainingTimes, trainingTimes } from './training-times.ts'
@@ -133,7 +134,28 @@ describe('refusals', () => {
       ...given,
     })
 
+  const learned = (given: Partial<LearnedVarianceLossOptions>): unknown =>
+    learnedVarianceLoss(tf.zeros([2, 3]), (x) => tf.concat([x, x], -1), {
+      parameterisation: edmParameterisation(),
+      grid: [0, 1],
+      key: key(0),
+      ...given,
+    })
+
   it.each<[string, () => unknown]>([
+    ['grid', () => learned({ grid: [1, 0] })],
+    ['boundWeight', () => learned({ boundWeight: -1 })],
+    ['weight', () => learned({ weight: () => NaN })],
+    ['x0', () => learnedVarianceLoss(null as never, (x) => x, {} as never)],
+    [
+      'network',
+      () =>
+        learnedVarianceLoss(tf.zeros([1, 2]), (x) => tf.clone(x), {
+          parameterisation: edmParameterisation(),
+          grid: [0, 1],
+          key: key(0),
+        }),
+    ],
     ['gamma', () => minSnrWeight(0)],
     ['bias', () => sigmoidWeight(NaN)],
     ['sigmaData', () => edmWeight(-1)],
