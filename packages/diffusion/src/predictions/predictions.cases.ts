@@ -194,6 +194,14 @@ export function predictionCases(): void {
       await expectGolden('variance', variance, { shape: [], values: [expected] }, { abs: 0, rel: 1e-5 })
       variance.dispose()
     }
+    const { params, expected } = goldenRecord('step-vp--3--1')
+    for (const [place, name] of ['ddpmVariance', 'ancestralVarUpper'].entries()) {
+      const variance = tf.tidy(() =>
+        learnedVariance(tf.scalar(place), params['logSnrT'] as number, params['logSnrS'] as number),
+      )
+      await expectGolden(name, variance, { shape: [], values: [expected[name] as number] }, { abs: 0, rel: 1e-5 })
+      variance.dispose()
+    }
     const none = learnedVariance(fraction, 1, Infinity)
     expect(Math.max(...(await none.data()))).toBe(0)
     expect(await countLeaks(() => denoiser.withVariance(x, 1))).toBe(0)
