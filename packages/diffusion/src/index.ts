@@ -41,6 +41,7 @@ export {
   type LearnedVarianceDenoiser,
   learnedVarianceDenoiser,
 } from './predictions/learned-variance.ts'
+export { mapDenoised } from './predictions/map-denoised.ts'
 export { denoiserOf, type Network } from './predictions/network.ts'
 export {
   consistencyParameterisation,

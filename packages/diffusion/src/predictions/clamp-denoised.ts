@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describeValue } from '@x/core-gpu'
 import type { Guidance } from '../denoiser.ts'
+import { mapDenoised } from './map-denoised.ts'
 
 export interface ClampDenoisedOptions {
   /** default -1 */
@@ -17,5 +18,5 @@ export function clampDenoised<Condition = unknown>(options: ClampDenoisedOptions
   const { min = -1, max = 1 } = options
   if (!(min < max))
     throw new RangeError(`min: expected a number below max, got ${describeValue(min)} and ${describeValue(max)}`)
-  return (denoiser) => (x, logSnr, condition) => tf.tidy(() => tf.clipByValue(denoiser(x, logSnr, condition), min, max))
+  return (denoiser) => mapDenoised(denoiser, (denoised) => tf.clipByValue(denoised, min, max))
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { describeValue, stopGradient } from '@x/core-gpu'
 import type { Guidance } from '../denoiser.ts'
+import { mapDenoised } from './map-denoised.ts'
 
 export interface DynamicThresholdOptions {
   /** share of a sample's numbers that are left as they are, 0 to 1; default 0.995 */
@@ -19,9 +20,8 @@ export function dynamicThreshold<Condition = unknown>(options: DynamicThresholdO
   if (!(percentile >= 0 && percentile <= 1))
     throw new RangeError(`percentile: expected a number from 0 to 1, got ${describeValue(percentile)}`)
   if (!(max >= 1)) throw new RangeError(`max: expected a number >= 1, got ${describeValue(max)}`)
-  return (denoiser) => (x, logSnr, condition) =>
-    tf.tidy(() => {
-      const denoised = denoiser(x, logSnr, condition)
+  return (denoiser) =>
+    mapDenoised(denoiser, (denoised) => {
       const flat = tf.reshape(denoised, [denoised.shape[0]!, -1]) as tf.Tensor2D // [B, n]
       const above = tf.maximum(quantile(tf.abs(stopGradient(flat)), percentile), 1)
       const threshold = max === Infinity ? above : tf.minimum(above, max) // [B, 1]

@@ -202,6 +202,14 @@ export function predictionCases(): void {
       await expectGolden(name, variance, { shape: [], values: [expected[name] as number] }, { abs: 0, rel: 1e-5 })
       variance.dispose()
     }
+    // Guidances that change what is predicted leave the variance as it is.
+    const clamped = dynamicThreshold()(clampDenoised({ min: -0.1, max: 0.1 })(denoiser))
+    if (!hasLearnedVariance(clamped)) throw new Error('the variance is lost')
+    const bounded = clamped.withVariance(x, 1)
+    expect(Math.max(...(await bounded.denoised.data()))).toBeCloseTo(0.1, 6)
+    expect([...(await bounded.fraction.data())]).toEqual([...(await fraction.data())])
+    expect(await countLeaks(() => clamped.withVariance(x, 1))).toBe(0)
+    tf.dispose([bounded.denoised, bounded.fraction])
     const none = learnedVariance(fraction, 1, Infinity)
     expect(Math.max(...(await none.data()))).toBe(0)
     expect(await countLeaks(() => denoiser.withVariance(x, 1))).toBe(0)
