@@ -18,7 +18,7 @@ const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((a
 const norm = (values: ArrayLike<number>): number => Math.hypot(...Array.from(values))
 const make = (): VqGan => vqGan({ ...ganOptions(key(1)), quantizer: vq({ dim: 4, codebookSize: 16, key: key(2) }) })
 
-describe.each(['cpu', 'wasm'] as const)('vqGan on %s', (backend) => {
+describe.each(['cpu', 'wasm'] as const)('vqGan on %s', { timeout: 180_000 }, (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
   it.each(vqGanConformance())('$name', ({ run }) => run())
@@ -115,7 +115,7 @@ describe.each(['cpu', 'wasm'] as const)('vqGan on %s', (backend) => {
   })
 })
 
-describe('trainVqGan', () => {
+describe('trainVqGan', { timeout: 180_000 }, () => {
   beforeAll(async () => void (await useBackend('wasm')))
 
   const options = (more: Partial<TrainVqGanOptions> = {}): TrainVqGanOptions => {
@@ -138,7 +138,7 @@ describe('trainVqGan', () => {
     const network = smallFeatures()
     const distances = { features: (x: tf.Tensor4D) => network.features(x), weight: 0.1 }
     const all = options({
-      steps: 40,
+      steps: 30,
       perceptual: distances,
       adversarial: { start: 10, weight: 0.1 },
       onStep: (report) => {
