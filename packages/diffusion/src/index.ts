@@ -55,6 +55,65 @@ export {
   type VpParameterisationOptions,
 } from './predictions/parameterisation.ts'
 export type { Sampler, SampleOptions, SamplerStep } from './sampler.ts'
+export {
+  adaptive,
+  errorBetween,
+  type StepControl,
+  type Tolerances,
+  type Trial,
+  type TryStep,
+} from './samplers/adaptive.ts'
+export { amed, type AmedOptions, type AmedPoint } from './samplers/amed/amed.ts'
+export {
+  AmedPredictor,
+  type AmedPredictorOptions,
+  type AmedTable,
+  fitAmedPredictor,
+  type FitAmedPredictorOptions,
+} from './samplers/amed/amed-predictor.ts'
+export {
+  insertAmedPoints,
+  type TeacherOptions,
+  trainAmed,
+  trainAmedGrid,
+  type TrainAmedGridOptions,
+  type TrainAmedOptions,
+} from './samplers/amed/train-amed.ts'
+export { combine, type Term } from './samplers/combine.ts'
+export { ddimInversion, type DdimInversionOptions } from './samplers/ddim-inversion/ddim-inversion.ts'
+export { ddim, type DdimOptions } from './samplers/ddim/ddim.ts'
+export { defineSampler, type SamplerMethod } from './samplers/define-sampler.ts'
+export { deis, type DeisOptions } from './samplers/deis/deis.ts'
+export { dpmSolverAdaptive, type DpmSolverAdaptiveOptions } from './samplers/dpm-solver-adaptive/dpm-solver-adaptive.ts'
+export { dpmSolverFast, type DpmSolverFastOptions } from './samplers/dpm-solver-fast/dpm-solver-fast.ts'
+export {
+  dpmSolverMultistep,
+  type DpmSolverMultistepOptions,
+} from './samplers/dpm-solver-multistep/dpm-solver-multistep.ts'
+export {
+  dpmSolverSinglestep,
+  type DpmSolverSinglestepOptions,
+} from './samplers/dpm-solver-singlestep/dpm-solver-singlestep.ts'
+export { dpm2 } from './samplers/dpm2/dpm2.ts'
+export { euler } from './samplers/euler/euler.ts'
+export type { Predicted } from './samplers/exponential.ts'
+export { heun, type HeunOptions } from './samplers/heun/heun.ts'
+export { ipndm, type IpndmOptions } from './samplers/ipndm/ipndm.ts'
+export { lms, type LmsOptions } from './samplers/lms/lms.ts'
+export { plms } from './samplers/plms/plms.ts'
+export { pndm, type PndmOptions } from './samplers/pndm/pndm.ts'
+export { rectifiedFlow, type RectifiedFlowOptions } from './samplers/rectified-flow/rectified-flow.ts'
+export { rk45, type Rk45Options } from './samplers/rk45/rk45.ts'
+export { samplers } from './samplers/samplers.ts'
+export {
+  type Arrival,
+  type Interval,
+  type SamplerNeeds,
+  type Sampling,
+  type Step,
+  stepwise,
+} from './samplers/stepwise.ts'
+export { unipc, type UnipcOptions } from './samplers/unipc/unipc.ts'
 export type { Schedule, SmoothSchedule } from './schedule.ts'
 export { clipSchedule } from './schedules/clip-schedule.ts'
 export { cosineSchedule } from './schedules/cosine/cosine.ts'

@@ -23,6 +23,8 @@ export interface SampleOptions<Condition = unknown> {
   readonly condition?: Condition
   /** needed by samplers that draw; sample i draws from the key folded by i, so that it is the same in any batch */
   readonly key?: Key
+  /** the number i of the batch's first sample, where a batch is a part of a larger one; default 0 */
+  readonly firstSample?: number
   readonly onStep?: (step: SamplerStep) => void | Promise<void>
   /** stops between two steps; the promise rejects with the signal's reason */
   readonly signal?: AbortSignal
