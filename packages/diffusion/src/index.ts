@@ -1,5 +1,28 @@
 export { key, type Key, useBackend } from '@x/core-gpu'
 export type { Denoiser, Guidance } from './denoiser.ts'
+export { energyDistance, type PairEstimateOptions } from './distances/energy-distance.ts'
+export { type GaussianMoments, gaussianWasserstein, momentsOf } from './distances/gaussian-wasserstein.ts'
+export { maximumMeanDiscrepancy, type MaximumMeanDiscrepancyOptions } from './distances/maximum-mean-discrepancy.ts'
+export { slicedWasserstein, type SlicedWassersteinOptions } from './distances/sliced-wasserstein.ts'
+export type { Distribution } from './distributions/distribution.ts'
+export {
+  type CovarianceFieldOptions,
+  type GaussianField,
+  gaussianField,
+  type GaussianFieldOptions,
+  type SpectralFieldOptions,
+} from './distributions/gaussian-field.ts'
+export { type GaussianMixture, gaussianMixture, type GaussianMixtureOptions } from './distributions/gaussian-mixture.ts'
+export {
+  checkerboard,
+  gaussianRing,
+  type ModesOptions,
+  moons,
+  pinwheel,
+  type PlanarSetOptions,
+  rings,
+  spirals,
+} from './distributions/planar-sets.ts'
 export { type Grid, requireGrid } from './grid.ts'
 export { betaGrid, type BetaGridOptions } from './grids/beta-grid.ts'
 export { customGrid, gridOfEdmSigmas, lastSteps } from './grids/custom-grid.ts'
@@ -8,6 +31,23 @@ export { karrasGrid } from './grids/karras-grid.ts'
 export { logSnrGrid } from './grids/log-snr-grid.ts'
 export type { FinalLevel, GridOptions } from './grids/nodes.ts'
 export { timeGrid, type TimeGridOptions } from './grids/time-grid.ts'
+export { autoGuidance, type AutoGuidanceOptions } from './guidance/auto-guidance/auto-guidance.ts'
+export { classifierFree, type ClassifierFreeOptions } from './guidance/classifier-free/classifier-free.ts'
+export { compose } from './guidance/compose.ts'
+export { edmInterval, type LevelInterval, limitedInterval } from './guidance/limited-interval/limited-interval.ts'
+export { type HookedDenoiser, type NetworkHooks, withHooks } from './guidance/network-hooks.ts'
+export { perturbedAttention } from './guidance/perturbed-attention/perturbed-attention.ts'
+export { skipScales, type SkipScalesOptions, skipTuning } from './guidance/skip-tuning/skip-tuning.ts'
+export { type HeavisideOptions, heavisideWeight, upsample, type UpsampleOptions } from './guidance/upsample/upsample.ts'
+export type { GuidanceWeight } from './guidance/weight.ts'
+export {
+  bitsPerDimension,
+  type LikelihoodStep,
+  type LogLikelihood,
+  logLikelihood,
+  type LogLikelihoodOptions,
+  type TraceProbes,
+} from './likelihood/log-likelihood.ts'
 export { type DiffusionLoss, diffusionLoss, type DiffusionLossOptions } from './losses/diffusion-loss.ts'
 export {
   type LearnedVarianceLoss,
