@@ -70,7 +70,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'webgpu',
-          include: ['packages/*/src/**/*.webgpu.test.ts'],
+          include: ['packages/*/src/**/*.webgpu.test.ts', 'benchmarks/src/**/*.webgpu.test.ts'],
           // The Vulkan loader reads the environment before any script runs: a forked process has it in time.
           pool: 'forks',
           env: { VK_DRIVER_FILES: driver, LD_LIBRARY_PATH: dirname(driver), XDG_RUNTIME_DIR: tmpdir() },

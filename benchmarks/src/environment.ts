@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
@@ -7,14 +7,24 @@ import { repositoryRoot } from './places.ts'
 import type { Environment, Machine } from './result.ts'
 import { hashOf } from './run-key.ts'
 
+/** The graphics cards that NVIDIA's driver on Linux lists below a folder, by name. */
+export function listGpus(folder = '/proc/driver/nvidia/gpus'): string[] {
+  return globSync('*/information', { cwd: folder })
+    .sort()
+    .map((name) => /^Model:\s*(.+?)\s*$/m.exec(readFileSync(join(folder, name), 'utf8'))?.[1] ?? 'unknown')
+}
+
 /** What this machine is, without what changes from day to day. */
 export function thisMachine(): Machine {
+  const gpus = listGpus()
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     os: `${type()} ${release().split('.').slice(0, 2).join('.')}`,
     arch: arch(),
+    // Left out where there are none, so that the id of a machine without stays what it was.
+    ...(gpus.length > 0 && { gpus }),
   }
 }
 

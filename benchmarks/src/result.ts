@@ -36,6 +36,8 @@ export const MachineSchema = v.object({
   cpu: v.string(),
   cores: v.number(),
   memoryGiB: v.number(),
+  /** graphics cards, where the system lists any */
+  gpus: v.exactOptional(v.array(v.string())),
   os: v.string(),
   arch: v.string(),
 })

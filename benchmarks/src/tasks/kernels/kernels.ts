@@ -19,7 +19,10 @@ const matmul = defineKernelTask({
   },
   bound: 'flops',
   floor: (_, { batch = 1, m = 1, k = 1, n = 1 }) => ({ flops: 2 * batch * m * k * n }),
-  elsewhere: { tensorflow: ['plain', 'a-transposed'], webgpu: ['plain'] },
+  elsewhere: {
+    tensorflow: ['plain', 'a-transposed'],
+    webgpu: ['plain', 'a-transposed', 'b-transposed', 'both-transposed', 'batched'],
+  },
 })
 
 const conv2d = defineKernelTask({
@@ -45,7 +48,7 @@ const conv2d = defineKernelTask({
       inChannels *
       outChannels,
   }),
-  elsewhere: { tensorflow: ['training'] },
+  elsewhere: { tensorflow: ['training'], webgpu: ['training', 'forward'] },
 })
 
 const nearestCode = defineKernelTask({
@@ -82,7 +85,7 @@ const attention = defineKernelTask({
   floor: (form, { batch = 1, heads = 1, length = 1, dim = 1 }) => ({
     flops: (form === 'training' ? 7 : 2) * batch * heads * length ** 2 * dim,
   }),
-  elsewhere: { tensorflow: ['forward', 'training'], webgpu: ['forward'] },
+  elsewhere: { tensorflow: ['forward', 'training'], webgpu: ['forward', 'training'] },
   stock: (_, { length = 1 }) => length <= 4096,
 })
 
@@ -94,6 +97,7 @@ const softmax = defineKernelTask({
   bound: 'bytes',
   // Forward x to y; backward y and dy to dx.
   floor: (form, { rows = 1, columns = 1 }) => ({ bytes: (form === 'training' ? 5 : 2) * rows * columns * float }),
+  elsewhere: { webgpu: ['forward', 'training'] },
 })
 
 const norm = defineKernelTask({
@@ -111,6 +115,7 @@ const norm = defineKernelTask({
   floor: (form, { rows = 1, columns = 1, batch = 1, size = 1, channels = 1 }) => ({
     bytes: (form.endsWith('training') ? 5 : 2) * rows * columns * batch * size ** 2 * channels * float,
   }),
+  elsewhere: { webgpu: ['layer-training', 'layer-forward', 'rms-training', 'group-training'] },
 })
 
 const lookup = defineKernelTask({
@@ -121,6 +126,7 @@ const lookup = defineKernelTask({
   bound: 'bytes',
   // Forward codes to rows; backward rows to the codebook's gradient.
   floor: (_, { vectors = 1, dim = 1, codes = 1 }) => ({ bytes: (3 * vectors + codes) * dim * float }),
+  elsewhere: { webgpu: ['training'] },
 })
 
 const adamw = defineKernelTask({
@@ -136,6 +142,7 @@ const adamw = defineKernelTask({
   bound: 'bytes',
   // Reads parameter, gradient and both moments, writes all but the gradient.
   floor: (_, { tensors = 1, elements = 1 }) => ({ bytes: 7 * tensors * elements * float }),
+  elsewhere: { webgpu: ['step'] },
 })
 
 const einsum = defineKernelTask({
@@ -150,7 +157,7 @@ const einsum = defineKernelTask({
   floor: (form, { batch = 1, heads = 1, length = 1, dim = 1, width = 1 }) => ({
     flops: 2 * batch * heads * length * dim * (form === 'scores' ? length : width),
   }),
-  elsewhere: { cpu: ['scores'] },
+  elsewhere: { cpu: ['scores'], webgpu: ['scores', 'heads'] },
 })
 
 const pixels = 784
@@ -168,7 +175,7 @@ const digitsStep = defineKernelTask({
   floor: (_, { batchSize = 1, codebookSize = 1 }) => ({
     flops: 2 * batchSize * (2 * 3 * (pixels * hidden + hidden * tokens * tokenDim) + tokens * tokenDim * codebookSize),
   }),
-  elsewhere: { tensorflow: ['step'], cpu: ['step'] },
+  elsewhere: { tensorflow: ['step'], webgpu: ['step'], cpu: ['step'] },
   sources: ['packages/vq/src', 'benchmarks/src/tasks/core/training-step', 'benchmarks/src/tasks/vq/digits'],
 })
 
