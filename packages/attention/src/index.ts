@@ -1,1 +1,40 @@
-export type { Attention, AttentionOptions, KvCache } from './attention.ts'
+// What every use of this package needs from the core.
+export { key, type Key, useBackend } from '@x/core-gpu'
+export type { Attention, AttentionOptions, ForwardOptions } from './attention.ts'
+export type { CacheOptions, KvCache, Streams } from './caches/cache.ts'
+export { ContiguousCache } from './caches/contiguous/contiguous.ts'
+export { LatentCache, type LatentCacheOptions } from './caches/latent/latent.ts'
+export type { CommonOptions } from './options.ts'
+export { alibi, alibiSlopes } from './positions/alibi/alibi.ts'
+export { linearScaling } from './positions/linear/linear.ts'
+export { type Llama3Options, llama3Scaling } from './positions/llama3/llama3.ts'
+export { none } from './positions/none/none.ts'
+export { type DynamicNtkOptions, dynamicNtkScaling, ntkScaling } from './positions/ntk/ntk.ts'
+export { isPositionEncoding, type PositionEncoding, type Positions } from './positions/position.ts'
+export { angleTables } from './positions/rope/angles.ts'
+export { type LayoutOptions, toHalfLayout, toInterleavedLayout } from './positions/rope/layouts.ts'
+export {
+  type FrequencyContext,
+  type FrequencyScaling,
+  rope,
+  type RopeOptions,
+  scaledFrequencies,
+} from './positions/rope/rope.ts'
+export { voRope } from './positions/vo-rope/vo-rope.ts'
+export { yarn, yarnMagnitude, type YarnOptions, yarnRamp } from './positions/yarn/yarn.ts'
+export { type CrossAttention, crossAttention, type CrossAttentionOptions } from './projections/cross/cross.ts'
+export { gla, type GlaOptions } from './projections/gla/gla.ts'
+export { gqa, type GqaOptions } from './projections/gqa/gqa.ts'
+export type { GroupedAttention, HeadOptions } from './projections/grouped.ts'
+export { GroupedProjection, type GroupedProjectionOptions } from './projections/grouped-projection.ts'
+export { gta, type GtaOptions } from './projections/gta/gta.ts'
+export type { LatentOptions } from './projections/latent.ts'
+export { type LatentPath, LatentProjection, type LatentProjectionOptions } from './projections/latent-projection.ts'
+export { mfa, type MfaOptions } from './projections/mfa/mfa.ts'
+export { mha, type MhaOptions } from './projections/mha/mha.ts'
+export { mla, type MlaOptions } from './projections/mla/mla.ts'
+export { mqa, type MqaOptions } from './projections/mqa/mqa.ts'
+export type { Projection, ProjectionContext, View, ViewSizes } from './projections/projection.ts'
+export { tpa, type TpaOptions } from './projections/tpa/tpa.ts'
+export type { ScoreMod, ScorePlace } from './scoring/scoring.ts'
+export { SoftmaxAttention, type SoftmaxAttentionParts } from './softmax-attention.ts'
