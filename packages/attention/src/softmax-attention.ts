@@ -45,6 +45,7 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
   readonly sinks: tf.Variable | null
   readonly out: Linear
   readonly #scoring: Scoring
+  readonly #parts: SoftmaxAttentionParts<P>
 
   /**
    * @throws TypeError when positions turn values, and the projection has none to turn
@@ -56,6 +57,7 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
     const { dim, heads, keyWidth, valueWidth } = projection
     const [gateKey, outKey] = parts.key.split(2) as [Key, Key]
     requireTurnable(positions, projection)
+    this.#parts = parts
     this.projection = projection
     this.gate =
       gate === undefined
@@ -82,6 +84,25 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
 
   get heads(): number {
     return this.projection.heads
+  }
+
+  /** How scores depend on where tokens stand. */
+  get positions(): PositionEncoding {
+    return this.#scoring.encoding
+  }
+
+  /**
+   * The same attention over another projection, with copies of its other weights.
+   * @throws RangeError when the projection has other heads, or other widths of tokens or values
+   */
+  withProjection<Q extends Projection>(projection: Q): SoftmaxAttention<Q> {
+    for (const name of ['dim', 'heads', 'valueWidth'] as const)
+      if (projection[name] !== this.projection[name])
+        throw new RangeError(`projection: expected ${name} ${this.projection[name]}, got ${projection[name]}`)
+    const made = new SoftmaxAttention<Q>({ ...this.#parts, projection })
+    for (const part of ['gate', 'out'] as const) if (this[part]) made[part]!.load(this[part].state())
+    if (this.sinks) made.sinks!.assign(this.sinks)
+    return made
   }
 
   forward(x: tf.Tensor3D, options: AttentionOptions = {}): tf.Tensor3D {

@@ -12,15 +12,22 @@ import {
   dynamicNtkScaling,
   type FrequencyScaling,
   gqa,
+  gqaToMla,
   linearScaling,
   mfa,
+  mha,
+  mhaToGqa,
+  mhaToMla,
   mla,
+  mqa,
   none,
   ntkScaling,
   type PositionEncoding,
   rope,
   type RopeOptions,
   scaledFrequencies,
+  toHalfLayout,
+  toInterleavedLayout,
   tpa,
   voRope,
   yarn,
@@ -29,14 +36,7 @@ import {
 } from '../index.ts'
 import type { LatentPath } from '../projections/latent-projection.ts'
 import { attendScored, type Scoring, type ScoreMod } from '../scoring/scoring.ts'
-import {
-  expectRecorded,
-  type GoldenRecord,
-  recordedTensor,
-  type RecordedTensor,
-  recordedValues,
-  toleranceOf,
-} from './golden.ts'
+import { expectRecorded, type GoldenRecord, recordedTensor, type RecordedTensor, recordedValues } from './golden.ts'
 
 /** The numbers of the configuration. */
 type Config = Readonly<Record<string, number>>
@@ -55,10 +55,12 @@ export function loadWeights(module: Module, weights: Readonly<Record<string, Rec
 // --- positions
 
 export async function checkRope(record: GoldenRecord): Promise<void> {
+  if (record.id === 'rope-relative') return checkRelative(record)
+  if (record.id === 'rope-layout-conversion') return checkLayouts(record)
   const { d, rotaryDim, rotaryAt, layout, theta } = record.config as unknown as Config & Required<RopeOptions> & { rotaryAt: 'first' } // prettier-ignore
   const scaling = scalingOf(record.config)
   const frequencies = scaledFrequencies(rotaryDim!, theta, scaling)
-  await expectFrequencies(record, frequencies)
+  if (record.expected['invFreq']) await expectFrequencies(record, frequencies)
   expect(d).toBe(record.inputs['x']!.shape.at(-1))
   const encoding = rope({ theta, layout, dims: rotaryDim!, at: rotaryAt, ...(scaling && { scaling }) })
   const x = recordedTensor<tf.Rank.R4>(record.inputs['x']!)
@@ -68,12 +70,42 @@ export async function checkRope(record: GoldenRecord): Promise<void> {
 }
 
 function scalingOf(config: Readonly<Record<string, unknown>>): FrequencyScaling | undefined {
-  const { scaling, factor, maxPosition, seqLen } = config as Config & { scaling?: unknown }
+  const { scaling, factor, maxPosition, seqLen, originalMaxPosition, betaFast, betaSlow } = config as Config & {
+    scaling?: unknown
+  }
   if (scaling === undefined) return undefined
   if (scaling === 'linear') return linearScaling(factor!)
   if (scaling === 'ntk') return ntkScaling(factor!)
   if (scaling === 'dynamic-ntk') return dynamicNtkScaling({ factor: factor!, originalLength: maxPosition!, length: seqLen! }) // prettier-ignore
+  if (scaling === 'yarn') return yarn({ factor: factor!, originalLength: originalMaxPosition!, betaFast: betaFast!, betaSlow: betaSlow! }) // prettier-ignore
   throw new RangeError(`scaling: unknown "${String(scaling)}"`)
+}
+
+/** A product depends on the difference of the positions, wherever they are. */
+async function checkRelative(record: GoldenRecord): Promise<void> {
+  const { theta } = record.config as Config
+  const [q, k] = ['q', 'k'].map(
+    (name) => tf.reshape(recordedTensor(record.inputs[name]!), [1, 1, 1, -1]) as tf.Tensor4D,
+  )
+  for (const layout of ['interleaved', 'half'] as const) {
+    const { rotate } = rope({ theta: theta!, layout })
+    const products = [5, 105, 10_005, 100_005].map((position) =>
+      tf.sum(tf.mul(rotate!(q!, [position]), rotate!(k!, [position - 3]))),
+    )
+    await expectRecorded(record, layout, tf.stack(products))
+  }
+}
+
+async function checkLayouts(record: GoldenRecord): Promise<void> {
+  const { position } = record.config as Config
+  const x = recordedTensor<tf.Rank.R2>(record.inputs['x']!)
+  const at = (y: tf.Tensor, layout: 'half' | 'interleaved'): tf.Tensor =>
+    tf.reshape(rope({ layout }).rotate!(tf.reshape(y, [1, 1, 1, -1]), [position!]), x.shape)
+  await expectRecorded(record, 'interleaved', at(x, 'interleaved'))
+  const reordered = toHalfLayout(tf.squeeze(x, [0]))
+  await expectRecorded(record, 'halfOfPermuted', at(reordered, 'half'))
+  await expectRecorded(record, 'perm', toHalfLayout(tf.range(0, 8)))
+  expect(Array.from(await toInterleavedLayout(reordered).data())).toEqual(Array.from(await x.data()))
 }
 
 async function expectFrequencies(record: GoldenRecord, got: Float64Array): Promise<void> {
@@ -210,6 +242,13 @@ export async function checkScoreGradients(record: GoldenRecord): Promise<void> {
 
 // --- modules
 
+const projectionNames = {
+  wq: 'projection.q.weight',
+  wk: 'projection.k.weight',
+  wv: 'projection.v.weight',
+  wo: 'out.weight',
+}
+
 interface ModuleConfig {
   readonly dim: number
   readonly h: number
@@ -229,10 +268,7 @@ export async function checkModule(record: GoldenRecord): Promise<void> {
   const common = { dim, heads: h, groups: g, headDim: dh, bias, qkNorm, normEpsilon: qkNormEps, ...(gate !== 'none' && { gate }) } // prettier-ignore
   const { inputs } = record
   const names: Record<string, string> = {
-    wq: 'projection.q.weight',
-    wk: 'projection.k.weight',
-    wv: 'projection.v.weight',
-    wo: 'out.weight',
+    ...projectionNames,
     bq: 'projection.q.bias',
     bk: 'projection.k.bias',
     bv: 'projection.v.bias',
@@ -329,12 +365,10 @@ const mlaNames = {
 /** By either path, at once and through the cache, gradients too. */
 export async function checkMla(record: GoldenRecord): Promise<void> {
   const c = record.config as unknown as MlaConfig
-  // Original frequencies up to the original length: the records are short, so that only scores grow.
-  const scale = c.yarn && { scoreScale: yarn({ factor: c.yarn.factor, originalLength: c.yarn.originalMaxPosition, mscale: c.yarn.mscale, growth: 'scores' }).scoreScale! } // prettier-ignore
   const x = recordedTensor<tf.Rank.R3>(record.inputs['x']!)
   const [batch, length] = x.shape
   for (const path of ['expanded', 'absorbed', 'auto'] as const) {
-    const module = mlaOf(c, path, scale ?? {})
+    const module = mlaOf(c, path)
     loadWeights(module, renamed(record.inputs, mlaNames))
     await expectModule(record, module, x, mlaNames)
     for (const chunks of [c.cachedDecodeChunks ?? [length], Array.from({ length }, () => 1), [2, length - 2]]) {
@@ -352,7 +386,7 @@ export async function checkMla(record: GoldenRecord): Promise<void> {
   x.dispose()
 }
 
-function mlaOf(c: MlaConfig, path: LatentPath | 'auto', extra: { scoreScale?: number }): Attention {
+function mlaOf(c: MlaConfig, path: LatentPath | 'auto'): Attention {
   const scaling = c.yarn && yarn({ factor: c.yarn.factor, originalLength: c.yarn.originalMaxPosition, betaFast: c.yarn.betaFast, betaSlow: c.yarn.betaSlow, mscale: c.yarn.mscale, growth: 'scores' }) // prettier-ignore
   return mla({
     dim: c.dim,
@@ -364,7 +398,7 @@ function mlaOf(c: MlaConfig, path: LatentPath | 'auto', extra: { scoreScale?: nu
     valueDim: c.vHead,
     normEpsilon: c.normEps,
     path,
-    positions: { ...rope({ layout: 'interleaved', theta: c.theta, ...(scaling && { scaling }) }), ...extra },
+    positions: rope({ layout: 'interleaved', theta: c.theta, ...(scaling && { scaling }) }),
   })
 }
 
@@ -433,4 +467,91 @@ async function expectVariant(
   module.dispose()
 }
 
-export { toleranceOf }
+// --- conversions
+
+export async function checkToMla(record: GoldenRecord): Promise<void> {
+  const { h, g, dh, dim } = record.config as Config
+  const source = gqa({ dim: dim!, heads: h!, groups: g!, headDim: dh! })
+  loadWeights(source, renamed(record.inputs, projectionNames))
+  const x = recordedTensor<tf.Rank.R3>(record.inputs['x']!)
+  const converted = gqaToMla(source)
+  const up = tf.transpose(converted.state()['projection.kvUp.weight']!)
+  await expectRecorded(record, 'wkvB', up)
+  for (const chunks of [[x.shape[1]], [1, x.shape[1] - 1]]) {
+    const cache = converted.createCache({ batch: 1, capacity: x.shape[1] }) as LatentCache
+    const y = inChunks(converted, x, chunks, cache)
+    await expectRecorded(record, 'y', y)
+    const { tokens } = cache.export()
+    await expectRecorded(record, 'latent', tf.squeeze(tokens!, [1]))
+    tf.dispose([y, tokens!])
+    cache.dispose()
+  }
+  const [before, after] = [source.forward(x), converted.forward(x)]
+  await expectRecorded(record, 'y', before)
+  await expectRecorded(record, 'y', after)
+  tf.dispose([x, up, before, after])
+  source.dispose()
+  converted.dispose()
+}
+
+export async function checkPooling(record: GoldenRecord): Promise<void> {
+  const { h, g, dh, dim } = record.config as Config
+  const source = mha({ dim: dim!, heads: h!, headDim: dh! })
+  const { 'projection.k.weight': _, ...others } = source.state()
+  const wk = recordedTensor<tf.Rank.R2>(record.inputs['wk']!)
+  source.load({ ...others, 'projection.k.weight': tf.transpose(wk) })
+  const pooled = mhaToGqa(source, { groups: g! })
+  await expectRecorded(record, 'wkPooled', tf.transpose(pooled.state()['projection.k.weight']!))
+  source.dispose()
+  pooled.dispose()
+}
+
+export async function checkJointSvd(record: GoldenRecord): Promise<void> {
+  const { rank } = record.config as Config
+  const [rows, columns] = record.inputs['w']!.shape as [number, number]
+  const w = recordedTensor<tf.Rank.R2>(record.inputs['w']!)
+  // As one head of keys and values, each half as wide.
+  const source = mha({ dim: rows, heads: 1, headDim: columns / 2 })
+  const [wk, wv] = tf.split(tf.transpose(w), 2, 0) as [tf.Tensor, tf.Tensor]
+  source.load({ ...source.state(), 'projection.k.weight': wk, 'projection.v.weight': wv })
+  const { attention, singularValues, error } = await mhaToMla(source, { rank: rank! })
+  await expectRecorded(record, 'singularValues', tf.tensor1d(Float32Array.from(singularValues)))
+  const state = attention.state()
+  const product = tf.matMul(
+    state['projection.kvUp.weight'] as tf.Tensor2D,
+    state['projection.kvDown.weight'] as tf.Tensor2D,
+  )
+  const lost = tf.norm(tf.sub(product, tf.concat([wk, wv], 0)))
+  await expectRecorded(record, 'frobeniusErrorRank3', lost)
+  expect(error).toBeCloseTo((await lost.data())[0]!, 5)
+  source.dispose()
+  attention.dispose()
+}
+
+/** What a cache of one token holds, for the models whose shapes are published. */
+export async function checkBytes(record: GoldenRecord): Promise<void> {
+  const rows = record.expected['rows'] as unknown as { kind: string; model: string; elementsPerTokenPerLayer: number }[]
+  const elements: Record<string, number> = {
+    'mha(128x128) hypothetical': elementsOf(mha({ dim: 1, heads: 128, headDim: 128 })),
+    'gqa-8 hypothetical': elementsOf(gqa({ dim: 1, heads: 128, groups: 8, headDim: 128 })),
+    'gqa-8': elementsOf(gqa({ dim: 1, heads: 64, groups: 8, headDim: 128 })),
+    'mqa hypothetical': elementsOf(mqa({ dim: 1, heads: 128, headDim: 128 })),
+    mla: elementsOf(mla({ dim: 1, heads: 2, kvRank: 512, nopeDim: 128, ropeDim: 64 })),
+    'mla f32': elementsOf(mla({ dim: 1, heads: 3, kvRank: 512, nopeDim: 128, ropeDim: 64 })),
+  }
+  const checked = rows.filter(({ kind }) => kind in elements)
+  expect(checked.length).toBeGreaterThanOrEqual(7)
+  for (const { kind, elementsPerTokenPerLayer } of checked) expect(elements[kind]).toBe(elementsPerTokenPerLayer)
+}
+
+/** Counted in the backend's memory, not by the cache. */
+function elementsOf(attention: Attention): number {
+  const before = tf.memory().numBytes
+  const cache = attention.createCache({ batch: 3, capacity: 5 })
+  const bytes = tf.memory().numBytes - before
+  expect(cache.bytes).toBe(bytes)
+  cache.dispose()
+  expect(tf.memory().numBytes).toBe(before)
+  attention.dispose()
+  return bytes / (3 * 5 * 4)
+}

@@ -1,11 +1,15 @@
 import {
+  checkBytes,
+  checkJointSvd,
   checkMfa,
   checkMla,
   checkModule,
+  checkPooling,
   checkQkNorm,
   checkRope,
   checkScoreGradients,
   checkScores,
+  checkToMla,
   checkTpa,
   checkVoRope,
   checkYarn,
@@ -36,5 +40,9 @@ export function goldenSuites(): [
     ['mla', goldenRecords('mla'), checkMla],
     ['mfa', [goldenRecord('mfa')], checkMfa],
     ['tpa', [goldenRecord('tpa')], checkTpa],
+    ['to mla', goldenRecords('convert', ({ id }) => id.endsWith('-to-mla')), checkToMla],
+    ['pooling', [goldenRecord('convert-mha-to-gqa-meanpool')], checkPooling],
+    ['joint svd', [goldenRecord('convert-joint-svd')], checkJointSvd],
+    ['bytes', goldenRecords('kv-bytes'), checkBytes],
   ]
 }

@@ -41,7 +41,8 @@ export class GroupedProjection extends BaseModule implements Projection {
   readonly groups: number
   readonly keyWidth: number
   readonly valueWidth: number
-  readonly canTurnValues: boolean
+  readonly normEpsilon: number
+  readonly canTurnValues = true as const
   readonly streams: Streams
 
   constructor(options: GroupedProjectionOptions) {
@@ -64,7 +65,7 @@ export class GroupedProjection extends BaseModule implements Projection {
     this.groups = groups
     this.keyWidth = headDim
     this.valueWidth = valueDim
-    this.canTurnValues = true
+    this.normEpsilon = normEpsilon
     this.streams = { k: [groups, headDim], v: [groups, valueDim] }
   }
 

@@ -14,7 +14,7 @@ export interface LatentOptions {
   readonly queryRank?: number
   /** width of the part of queries and keys that does not turn */
   readonly nopeDim: number
-  /** width of the part that turns, its key shared by all heads; 0 for none */
+  /** width of the part that turns, its key shared by all heads; even, 0 for none */
   readonly ropeDim: number
   /** width of a head's values; default `nopeDim` */
   readonly valueDim?: number
@@ -43,7 +43,10 @@ export const latentEntries: {
   kvRank: integer(1),
   queryRank: v.optional(integer(0), 0),
   nopeDim: integer(1),
-  ropeDim: integer(0),
+  ropeDim: v.pipe(
+    integer(0),
+    v.check((dims) => dims % 2 === 0, 'an even number'),
+  ),
   valueDim: v.optional(integer(1)),
   latentNorm: v.optional(v.boolean(), true),
   normEpsilon: epsilonOption,

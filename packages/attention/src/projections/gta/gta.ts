@@ -29,7 +29,12 @@ export const gta: Method<GtaOptions, Attention> = /* @__PURE__ */ defineMethod({
   options: v.object({
     ...commonEntries,
     groups: integer(1),
-    headDim: v.optional(v.pipe(integer(2), v.multipleOf(2, 'an even number'))),
+    headDim: v.optional(
+      v.pipe(
+        integer(2),
+        v.check((width) => width % 2 === 0, 'an even number'),
+      ),
+    ),
     bias: v.optional(v.boolean(), false),
   }),
   create: (options) => {
