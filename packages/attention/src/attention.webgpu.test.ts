@@ -15,12 +15,15 @@ try {
   where = `skipped: ${error.attempts[0]!.reason}`
 }
 
-describe.skipIf(!device)(`attention on webgpu (${where})`, () => {
+// Each shape is a program to compile, which a software adapter is slow at.
+const patience = { timeout: 300_000 }
+
+describe.skipIf(!device)(`attention on webgpu (${where})`, patience, () => {
+  describe('caches', cacheCases)
+
   describe.each(goldenSuites())('%s', (_, records, compare) => {
     it.each(records.map((record) => [record.id, record] as const))('%s', (_, record) => compare(record))
   })
-
-  describe('caches', cacheCases)
 
   const small = { dim: 8, heads: 2, positions: rope() }
   const latent = { dim: 8, heads: 4, kvRank: 6, nopeDim: 4, ropeDim: 2 }
@@ -67,5 +70,5 @@ describe.skipIf(!device)(`attention on webgpu (${where})`, () => {
       elementsPerToken: 10,
     }),
   ]
-  it.each(checks)('$name', { timeout: 180_000 }, ({ run }) => run())
+  it.each(checks)('$name', ({ run }) => run())
 })

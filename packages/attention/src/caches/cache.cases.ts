@@ -159,7 +159,8 @@ async function expectStored(cache: ContiguousCache, model: Record<'k' | 'v', Mod
   const exported = cache.export()
   const longest = Math.max(...cache.lengths)
   for (const [name, width] of [['k', 3], ['v', 4]] as const) {
-    const wanted = model[name].flat().flatMap((head) => [...head, ...Array.from({ length: longest * width - head.length }, () => 0)]) // prettier-ignore
+    const padded = (head: number[]): number[] => Array.from({ length: longest * width }, (_, i) => head[i] ?? 0)
+    const wanted = model[name].flat().flatMap(padded)
     expect(exported[name]!.shape).toEqual([2, model[name][0]!.length, longest, width])
     expect(Array.from(longest === 0 ? [] : await exported[name]!.data())).toEqual(wanted)
   } // prettier-ignore

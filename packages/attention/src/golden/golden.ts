@@ -47,7 +47,7 @@ export function goldenRecord(id: string): GoldenRecord {
 }
 
 /** As the core's helpers take it: what is called a chirp here is called a sweep there. */
-export function toGolden(recorded: RecordedTensor): GoldenTensor {
+function toGolden(recorded: RecordedTensor): GoldenTensor {
   if ('formula' in recorded) return { ...recorded, formula: 'sweep' }
   return recorded as GoldenTensor
 }
@@ -63,7 +63,7 @@ export function recordedTensor<R extends tf.Rank = tf.Rank>(recorded: RecordedTe
 }
 
 /** The bound for float32; five times it on WebGPU, whose functions are less exact. */
-export function toleranceOf({ tolerance }: GoldenRecord): Tolerance {
+function toleranceOf({ tolerance }: GoldenRecord): Tolerance {
   if (tolerance === 'exact') return { abs: 0, rel: 0 }
   const e = tolerance.f32 * (tf.getBackend() === 'webgpu' ? 5 : 1)
   return { abs: e, rel: e }

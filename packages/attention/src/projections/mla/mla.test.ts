@@ -63,8 +63,8 @@ describe.each(['cpu', 'wasm'] as const)('mla on %s', (backend) => {
           const { gradients } = valueAndGradients(attention.parameters(), () => ({
             loss: tf.sum(tf.square(attention.forward(x))),
           }))
-          return { y, ...gradients } as Record<string, tf.Tensor>
-        }) as [Record<string, tf.Tensor>, Record<string, tf.Tensor>]
+          return Object.assign(gradients, { y: y as tf.Tensor })
+        }) as Record<string, tf.Tensor>[] as [Record<string, tf.Tensor>, Record<string, tf.Tensor>]
         expect(Object.keys(a)).toEqual(Object.keys(b))
         for (const name of Object.keys(a)) {
           const [one, other] = [await a[name]!.data(), await b[name]!.data()]
