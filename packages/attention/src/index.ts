@@ -33,6 +33,7 @@ export { GroupedProjection, type GroupedProjectionOptions } from './projections/
 export { gta, type GtaOptions } from './projections/gta/gta.ts'
 export type { LatentOptions } from './projections/latent.ts'
 export { type LatentPath, LatentProjection, type LatentProjectionOptions } from './projections/latent-projection.ts'
+export { methods } from './projections/methods.ts'
 export { mfa, type MfaOptions } from './projections/mfa/mfa.ts'
 export { mha, type MhaOptions } from './projections/mha/mha.ts'
 export { mla, type MlaOptions } from './projections/mla/mla.ts'

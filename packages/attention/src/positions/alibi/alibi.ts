@@ -5,13 +5,16 @@ import type { PositionEncoding } from '../position.ts'
 /**
  * Attention with linear biases: scores fall with the distance, by a slope of each head's own. arXiv 2108.12409
  *
- * Distances are counted in tokens. A bias of all pairs is not formed at once, but for a block of queries at a time.
+ * Distances are counted in tokens, to either side. A bias of all pairs is not formed at once, but for a block of queries at a time.
  */
 export function alibi(): PositionEncoding {
   return {
     encoding: 'alibi',
     bias: (heads, distance) =>
-      tf.tidy(() => tf.mul(tf.tensor4d(Float32Array.from(alibiSlopes(heads)), [1, heads, 1, 1]), distance)),
+      tf.tidy(() => {
+        const slopes = tf.tensor4d(Float32Array.from(alibiSlopes(heads)), [1, heads, 1, 1])
+        return tf.neg(tf.mul(slopes, tf.abs(distance)))
+      }),
   }
 }
 

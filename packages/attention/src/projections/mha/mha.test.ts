@@ -100,6 +100,13 @@ describe.each(['cpu', 'wasm'] as const)('mha on %s', (backend) => {
     there.dataSync().forEach((value, i) => expect(value).toBeCloseTo(back.dataSync()[i]!, 5))
   })
 
+  it('lets scores fall with the distance to either side under ALiBi', () => {
+    const attention = mha({ dim: 8, heads: 2, causal: false, positions: alibi() })
+    const x = key(5).normal<tf.Rank.R3>([1, 5, 8])
+    const [there, back] = [attention.forward(x), tf.reverse(attention.forward(tf.reverse(x, 1)), 1)]
+    there.dataSync().forEach((value, i) => expect(value).toBeCloseTo(back.dataSync()[i]!, 5))
+  })
+
   it('drops as many weights as asked, and none outside training', async () => {
     const attention = mha({ dim: 8, heads: 2, dropout: 0.5 })
     const x = key(5).normal<tf.Rank.R3>([1, 4, 8])
