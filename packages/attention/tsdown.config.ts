@@ -1,11 +1,11 @@
 import { defineConfig } from 'tsdown'
 
 export default defineConfig({
-  entry: { index: 'src/index.ts' },
+  entry: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts' },
   format: ['esm'],
   dts: true,
   platform: 'neutral',
-  // A module for each source file: a bundler then leaves out whole methods.
+  // A module for each source file: a bundler then leaves out whole methods, with the schemas that they build when loaded.
   unbundle: true,
   publint: false,
 })

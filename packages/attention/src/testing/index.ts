@@ -1,0 +1,1 @@
+export { attentionConformance, type AttentionExample } from './attention-conformance.ts'
