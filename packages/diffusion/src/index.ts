@@ -120,12 +120,18 @@ export {
   type TrainAmedOptions,
 } from './samplers/amed/train-amed.ts'
 export { combine, type Term } from './samplers/combine.ts'
+export { consistency, type ConsistencyOptions } from './samplers/consistency/consistency.ts'
 export { ddimInversion, type DdimInversionOptions } from './samplers/ddim-inversion/ddim-inversion.ts'
 export { ddim, type DdimOptions } from './samplers/ddim/ddim.ts'
+export { ddpm, type DdpmOptions } from './samplers/ddpm/ddpm.ts'
 export { defineSampler, type SamplerMethod } from './samplers/define-sampler.ts'
 export { deis, type DeisOptions } from './samplers/deis/deis.ts'
 export { dpmSolverAdaptive, type DpmSolverAdaptiveOptions } from './samplers/dpm-solver-adaptive/dpm-solver-adaptive.ts'
 export { dpmSolverFast, type DpmSolverFastOptions } from './samplers/dpm-solver-fast/dpm-solver-fast.ts'
+export {
+  dpmSolverAncestral,
+  type DpmSolverAncestralOptions,
+} from './samplers/dpm-solver-ancestral/dpm-solver-ancestral.ts'
 export {
   dpmSolverMultistep,
   type DpmSolverMultistepOptions,
@@ -134,17 +140,35 @@ export {
   dpmSolverSinglestep,
   type DpmSolverSinglestepOptions,
 } from './samplers/dpm-solver-singlestep/dpm-solver-singlestep.ts'
+export { dpm2Ancestral, type Dpm2AncestralOptions } from './samplers/dpm2-ancestral/dpm2-ancestral.ts'
 export { dpm2 } from './samplers/dpm2/dpm2.ts'
+export { eulerAncestral, type EulerAncestralOptions } from './samplers/euler-ancestral/euler-ancestral.ts'
 export { euler } from './samplers/euler/euler.ts'
 export type { Predicted } from './samplers/exponential.ts'
 export { heun, type HeunOptions } from './samplers/heun/heun.ts'
 export { ipndm, type IpndmOptions } from './samplers/ipndm/ipndm.ts'
+export { lcm } from './samplers/lcm/lcm.ts'
 export { lms, type LmsOptions } from './samplers/lms/lms.ts'
+export type { StepNoise } from './samplers/noise-over.ts'
 export { plms } from './samplers/plms/plms.ts'
 export { pndm, type PndmOptions } from './samplers/pndm/pndm.ts'
+export {
+  predictorCorrector,
+  type PredictorCorrectorOptions,
+} from './samplers/predictor-corrector/predictor-corrector.ts'
 export { rectifiedFlow, type RectifiedFlowOptions } from './samplers/rectified-flow/rectified-flow.ts'
+export { repaint, type RepaintOptions } from './samplers/repaint/repaint.ts'
 export { rk45, type Rk45Options } from './samplers/rk45/rk45.ts'
 export { samplers } from './samplers/samplers.ts'
+export { saSolver, type SaSolverOptions } from './samplers/sa-solver/sa-solver.ts'
+export {
+  sdeDpmSolverMultistep,
+  type SdeDpmSolverMultistepOptions,
+} from './samplers/sde-dpm-solver-multistep/sde-dpm-solver-multistep.ts'
+export {
+  sdeDpmSolverSinglestep,
+  type SdeDpmSolverSinglestepOptions,
+} from './samplers/sde-dpm-solver-singlestep/sde-dpm-solver-singlestep.ts'
 export {
   type Arrival,
   type Interval,
@@ -153,6 +177,7 @@ export {
   type Step,
   stepwise,
 } from './samplers/stepwise.ts'
+export { tcd, type TcdOptions } from './samplers/tcd/tcd.ts'
 export { unipc, type UnipcOptions } from './samplers/unipc/unipc.ts'
 export type { Schedule, SmoothSchedule } from './schedule.ts'
 export { clipSchedule } from './schedules/clip-schedule.ts'

@@ -3,7 +3,8 @@ import { expect } from 'vitest'
 import type { Grid } from '../grid.ts'
 import { alphaOf, edmSigmaOf, logSnrOfEdmSigma } from '../noise-level.ts'
 import type { Sampler, SampleOptions } from '../sampler.ts'
-import { type GoldenRecord, goldenRecords, numbersOf } from './golden.ts'
+import { givenNoise } from './given-noise.ts'
+import { type GoldenRecord, goldenRecords, noiseValues, numbersOf } from './golden.ts'
 import { mixtureDenoiser, mixtureSigmas, mixtureStarts } from './mixture.ts'
 
 /** The recorded end points of one sampler on the mixture, with and without a last step to clean. */
@@ -22,6 +23,23 @@ export async function expectMixtureRun({ kind, params, expected }: GoldenRecord,
   const grid = mixtureGrid(spacing, zero ? 7 : (params['n'] as number))
   const got = await sampleMixture(sampler, zero ? [...grid, Infinity] : grid)
   // What tells apart two samplings of float32: 1e-3 of the size of a sample.
+  numbersOf(expected['end']).forEach((value, i) =>
+    expect(Math.abs(got[i]! - value), `element ${i}: ${got[i]}, expected ${value}`).toBeLessThan(2e-3),
+  )
+}
+
+/** The recorded end points of one sampler on the mixture under recorded noise. */
+export function noisyMixtureRuns(sampler: string): GoldenRecord[] {
+  const found = goldenRecords('gmm/stochastic').filter(({ params }) => params['sampler'] === sampler)
+  if (found.length === 0) throw new RangeError(`sampler: no golden record of "${sampler}" under noise`)
+  return found
+}
+
+/** Runs a record by a sampler, under its noise, and compares the end points with it. */
+export async function expectNoisyMixtureRun({ params, expected }: GoldenRecord, sampler: Sampler): Promise<void> {
+  const grid = mixtureGrid('karras', params['n'] as number)
+  const key = givenNoise((k, i) => noiseValues(k, i + 1)[i]!)
+  const got = await sampleMixture(sampler, grid, { key })
   numbersOf(expected['end']).forEach((value, i) =>
     expect(Math.abs(got[i]! - value), `element ${i}: ${got[i]}, expected ${value}`).toBeLessThan(2e-3),
   )

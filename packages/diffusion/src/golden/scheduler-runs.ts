@@ -4,10 +4,20 @@ import { expect } from 'vitest'
 import type { Denoiser } from '../denoiser.ts'
 import type { Grid } from '../grid.ts'
 import { alphaOf, edmSigmaOf, type LogSnr, logSnrOfEdmSigma, sigmaOf } from '../noise-level.ts'
+import { consistencyParameterisation } from '../predictions/parameterisation.ts'
 import type { Sampler, SamplerStep } from '../sampler.ts'
-import { cosineBetas, linearBetas, zeroTerminalSnr } from '../timesteps/betas.ts'
+import { cosineBetas, linearBetas, scaledLinearBetas, zeroTerminalSnr } from '../timesteps/betas.ts'
 import { type TimestepTable, timestepTable } from '../timesteps/timestep-table.ts'
-import { type SchedulerRecord, schedulerModel, schedulerNoise, schedulerRecords, schedulerSample } from './golden.ts'
+import { givenNoise } from './given-noise.ts'
+import {
+  nhwc,
+  noiseValues,
+  type SchedulerRecord,
+  schedulerModel,
+  schedulerNoise,
+  schedulerRecords,
+  schedulerSample,
+} from './golden.ts'
 
 /** A run of a diffusers scheduler in the terms of this package. */
 interface SchedulerRun {
@@ -44,6 +54,29 @@ export function schedulerRuns(scheduler: string, backend: string, match = /./): 
   )
   if (found.length === 0) throw new RangeError(`match: no golden record of "${scheduler}" is like ${String(match)}`)
   return found
+}
+
+/** The recorded runs of a scheduler with recorded noise; those of usage `quirk` on the backend `cpu` alone. */
+export function noisyRuns(scheduler: string, backend: string): SchedulerRecord[] {
+  const found = schedulerRecords(scheduler).filter(
+    ({ noise, usage }) => noise === 'detnoise' && (usage !== 'quirk' || backend === 'cpu'),
+  )
+  if (found.length === 0) throw new RangeError(`scheduler: no golden record of "${scheduler}" with recorded noise`)
+  return found
+}
+
+/**
+ * A key that draws the noise of records, NHWC.
+ * @param drawOf which draw belongs to a step; default: the step's own number
+ */
+export function recordedNoise(drawOf: (step: number) => number = (step) => step): Key {
+  const draws = new Map<number, Float64Array>()
+  return givenNoise((step, i) => {
+    const k = drawOf(step)
+    let draw = draws.get(k)
+    if (!draw) draws.set(k, (draw = nhwc(noiseValues(k, 768), [4, 3, 8, 8])))
+    return draw[i]!
+  })
 }
 
 interface SchedulerRunOptions {
@@ -135,7 +168,7 @@ function runOfSigmas(record: SchedulerRecord): SchedulerRun {
   const calls = timesteps.map((timestep, i): Call => {
     if (!twice) return { level: levels[i]!, timestep }
     const [from, to] = [levels[i >> 1]!, levels[(i + 1) >> 1]!]
-    return { level: scheduler.startsWith('KDPM2') ? (from + to) / 2 : to, timestep }
+    return { level: scheduler === 'KDPM2DiscreteScheduler' ? (from + to) / 2 : to, timestep }
   })
   return { grid: levels, calls, space: spaceOf(record) }
 }
@@ -162,7 +195,11 @@ export function tableOf({ config }: SchedulerRecord): TimestepTable {
   const timesteps = config['num_train_timesteps'] as number
   const [start, end] = [config['beta_start'] as number, config['beta_end'] as number]
   const betas =
-    config['beta_schedule'] === 'linear' ? linearBetas({ timesteps, start, end }) : cosineBetas({ timesteps })
+    config['beta_schedule'] === 'linear'
+      ? linearBetas({ timesteps, start, end })
+      : config['beta_schedule'] === 'scaled_linear'
+        ? scaledLinearBetas({ timesteps, start, end })
+        : cosineBetas({ timesteps })
   return timestepTable(config['rescale_betas_zero_snr'] ? zeroTerminalSnr(betas) : betas)
 }
 
@@ -184,6 +221,14 @@ function spaceOf({ scheduler, config, usage }: SchedulerRecord): Space {
       scale: (level) => 1 / alphaOf(level),
       input: (level) => (usage === 'plain' ? 1 : 1 / size(level)),
       denoised: (level) => [(data / size(level)) ** 2, ((velocity ? -1 : 1) * edmSigmaOf(level) * data) / size(level)],
+    }
+  }
+  if (scheduler.startsWith('CM')) {
+    const { inputScale, skip, out } = consistencyParameterisation()
+    return {
+      scale: (level) => 1 / alphaOf(level),
+      input: (level) => inputScale(level) * alphaOf(level),
+      denoised: (level) => [skip(level) * alphaOf(level), out(level)],
     }
   }
   if (usage === 'plain')

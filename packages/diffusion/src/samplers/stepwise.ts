@@ -1,8 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { describeShape, describeValue, requireInteger, requireTensor } from '@x/core-gpu'
+import { describeShape, describeValue, type Key, requireInteger, requireTensor } from '@x/core-gpu'
 import type { Denoiser } from '../denoiser.ts'
 import { type Grid, requireGrid } from '../grid.ts'
 import type { LogSnr } from '../noise-level.ts'
+import { brownianNoise } from '../noise/brownian-tree.ts'
+import { hasLearnedVariance } from '../predictions/learned-variance.ts'
 import type { Sampler, SampleOptions } from '../sampler.ts'
 
 /** One sampling under way, as a sampler sees it. */
@@ -10,11 +12,16 @@ export interface Sampling {
   readonly grid: Grid
   /** the clean sample as the denoiser predicts it, under the condition of this sampling */
   denoise(x: tf.Tensor, level: LogSnr): tf.Tensor
+  /** the same with the variance as a place between its bounds; undefined for a denoiser that has learned none */
+  readonly withVariance:
+    ((x: tf.Tensor, level: LogSnr) => { readonly denoised: tf.Tensor; readonly fraction: tf.Tensor }) | undefined
   /**
    * Standard normal noise of x's shape, each sample's from its own key.
    * @param step and `draw`, which of several within it, say which noise; the same twice gives the same twice
    */
   noise(step: number, draw?: number): tf.Tensor
+  /** Standard normal noise of x's shape, which a Brownian motion of each sample makes between two levels. */
+  brownian(from: LogSnr, to: LogSnr): tf.Tensor
 }
 
 /** From one level of the grid to the next. */
@@ -109,31 +116,36 @@ export function beginSampling<Condition>(
     throw new RangeError(`grid: expected a finite first level, got ${grid[0]}`)
   requireInteger('firstSample', firstSample, 0)
   if (draws && !key) throw new RangeError('key: expected one, since this sampler draws noise, got undefined')
+  const checked = (denoised: tf.Tensor): tf.Tensor => {
+    requireTensor('denoiser', denoised)
+    if (!tf.util.arraysEqual(denoised.shape, x.shape))
+      throw new RangeError(
+        `denoiser: expected a prediction ${describeShape(x.shape)}, got ${describeShape(denoised.shape)}`,
+      )
+    return denoised
+  }
+  const keyOf = (i: number): Key => {
+    if (!key) throw new RangeError('key: expected one, since this sampler draws noise, got undefined')
+    return key.fold(firstSample + i)
+  }
   return {
     grid,
-    denoise(x, level) {
-      const denoised = denoiser(x, level, condition)
-      requireTensor('denoiser', denoised)
-      if (!tf.util.arraysEqual(denoised.shape, x.shape))
-        throw new RangeError(
-          `denoiser: expected a prediction ${describeShape(x.shape)}, got ${describeShape(denoised.shape)}`,
-        )
-      return denoised
-    },
-    noise(step, draw = 0) {
-      if (!key) throw new RangeError('key: expected one, since this sampler draws noise, got undefined')
-      return tf.tidy(() =>
-        tf.stack(
-          Array.from({ length: batch }, (_, i) =>
-            key
-              .fold(firstSample + i)
-              .fold(step)
-              .fold(draw)
-              .normal(sample),
-          ),
-        ),
-      )
-    },
+    denoise: (x, level) => checked(denoiser(x, level, condition)),
+    withVariance: hasLearnedVariance(denoiser)
+      ? (x, level) => {
+          const { denoised, fraction } = denoiser.withVariance(x, level, condition)
+          return { denoised: checked(denoised), fraction: checked(fraction) }
+        }
+      : undefined,
+    noise: (step, draw = 0) =>
+      tf.tidy(() => tf.stack(Array.from({ length: batch }, (_, i) => keyOf(i).fold(step).fold(draw).normal(sample)))),
+    brownian: (from, to) =>
+      brownianNoise(
+        Array.from({ length: batch }, (_, i) => keyOf(i).split(1)[0]!),
+        sample,
+        from,
+        to,
+      ),
   }
 }
 

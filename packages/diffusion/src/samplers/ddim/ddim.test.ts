@@ -3,9 +3,7 @@ import { beforeAll, describe, it } from 'vitest'
 import { expectMixtureRun, mixtureRuns } from '../../golden/mixture-runs.ts'
 import { samplerChecks } from '../sampler-checks.ts'
 import * as tf from '@tensorflow/tfjs-core'
-import { givenNoise } from '../../golden/given-noise.ts'
-import { nhwc, noiseValues, schedulerRecords } from '../../golden/golden.ts'
-import { expectSchedulerRun, schedulerRuns, tableOf } from '../../golden/scheduler-runs.ts'
+import { expectSchedulerRun, noisyRuns, recordedNoise, schedulerRuns, tableOf } from '../../golden/scheduler-runs.ts'
 import { ddim } from './ddim.ts'
 
 describe.each(['cpu', 'wasm'] as const)('ddim on %s', (backend) => {
@@ -35,8 +33,7 @@ describe.each(['cpu', 'wasm'] as const)('ddim on %s', (backend) => {
   })
 
   it('agrees with diffusers under given noise', async () => {
-    const record = schedulerRecords('DDIMScheduler').find(({ noise }) => noise === 'detnoise')
-    const key = givenNoise((k, i) => nhwc(noiseValues(k, 768), [4, 3, 8, 8])[i]!)
-    await expectSchedulerRun(record!, ddim({ eta: 1 }), { key })
+    for (const record of noisyRuns('DDIMScheduler', backend))
+      await expectSchedulerRun(record, ddim({ eta: 1 }), { key: recordedNoise() })
   })
 })

@@ -2,8 +2,9 @@ import { integer } from '@x/core-gpu'
 import * as v from 'valibot'
 import { combine } from '../combine.ts'
 import { defineSampler, type SamplerMethod } from '../define-sampler.ts'
-import { exponentialStep, inForm, phi, type Predicted } from '../exponential.ts'
+import { exponentialStep, inForm, type Predicted } from '../exponential.ts'
 import { multistepOrder } from '../multistep-order.ts'
+import { multistepWeights } from '../multistep-weights.ts'
 import { firstOrder, stepSize } from '../probability-flow.ts'
 import { stepwise } from '../stepwise.ts'
 
@@ -55,24 +56,3 @@ export const dpmSolverMultistep: SamplerMethod<DpmSolverMultistepOptions> = /* @
       }
     }),
 })
-
-/**
- * What the latest predictions count for, newest first.
- * @param distances of each two neighbours, in steps
- */
-function multistepWeights(h: number, distances: readonly number[], solver: 'midpoint' | 'heun'): number[] {
-  const [near, far] = distances
-  const constant = Math.expm1(h)
-  if (near === undefined) return [constant]
-  if (far === undefined) {
-    const slope = (solver === 'midpoint' ? constant / 2 : h * phi(2, h)) / near
-    return [constant + slope, -slope]
-  }
-  // The first two derivatives, from the two differences.
-  const span = near + far
-  const second = (h * phi(3, h)) / span
-  const first = h * phi(2, h)
-  const ofNear = (first * (1 + near / span) + second) / near
-  const ofFar = (-first * (near / span) - second) / far
-  return [constant + ofNear, ofFar - ofNear, -ofFar]
-}

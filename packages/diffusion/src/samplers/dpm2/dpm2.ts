@@ -1,8 +1,6 @@
 import * as v from 'valibot'
-import { alphaOf } from '../../noise-level.ts'
-import { combine } from '../combine.ts'
 import { defineSampler, type SamplerMethod } from '../define-sampler.ts'
-import { firstOrder, stepSize } from '../probability-flow.ts'
+import { dpm2Step } from '../dpm2-step.ts'
 import { stepwise } from '../stepwise.ts'
 
 /**
@@ -21,14 +19,9 @@ export const dpm2: SamplerMethod<Record<never, never>> = /* @__PURE__ */ defineS
   },
   options: v.object({}),
   create: () =>
-    stepwise(({ denoise }) => (x, { from, to }) => {
-      const denoised = denoise(x, from)
-      const h = stepSize(from, to)
-      const euler = firstOrder(x, denoised, from, to)
-      if (!Number.isFinite(h)) return { x: euler, denoised }
-      const middle = (from + to) / 2
-      const then = denoise(firstOrder(x, denoised, from, middle), middle)
-      const weight = 2 * alphaOf(to) * Math.sinh(h / 2)
-      return { x: combine([1, euler], [weight, then], [-weight, denoised]), denoised: then }
-    }),
+    stepwise(
+      ({ denoise }) =>
+        (x, { from, to }) =>
+          dpm2Step(denoise, x, from, to),
+    ),
 })

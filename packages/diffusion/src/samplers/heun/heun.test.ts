@@ -1,10 +1,15 @@
 import { useBackend } from '@x/core-gpu'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { expectMixtureRun, mixtureGrid, mixtureRuns, passedStates, sampleMixture } from '../../golden/mixture-runs.ts'
+import {
+  expectMixtureRun,
+  expectNoisyMixtureRun,
+  mixtureRuns,
+  noisyMixtureRuns,
+  passedStates,
+} from '../../golden/mixture-runs.ts'
 import { expectSchedulerRun, schedulerRuns } from '../../golden/scheduler-runs.ts'
 import { samplerChecks } from '../sampler-checks.ts'
-import { givenNoise } from '../../golden/given-noise.ts'
-import { goldenRecord, goldenRecords, noiseValues, numbersOf } from '../../golden/golden.ts'
+import { goldenRecord } from '../../golden/golden.ts'
 import { logSnrOfEdmSigma } from '../../noise-level.ts'
 import { heun } from './heun.ts'
 
@@ -26,20 +31,16 @@ describe.each(['cpu', 'wasm'] as const)('heun on %s', (backend) => {
     expectSchedulerRun(record, heun()),
   )
 
-  it.each(goldenRecords('gmm/stochastic').filter(({ params }) => params['sampler'] === 'edmHeunChurn'))(
-    'ends where the reference does under given noise: $id',
-    async ({ params, expected }) => {
-      const sampler = heun({
-        churn: params['sChurn'] as number,
-        churnMin: params['sMin'] as number,
-        churnMax: params['sMax'] as number,
-        churnNoise: params['sNoise'] as number,
-      })
-      const grid = mixtureGrid('karras', params['n'] as number)
-      const ends = await sampleMixture(sampler, grid, { key: givenNoise((k, i) => noiseValues(k, i + 1)[i]!) })
-      numbersOf(expected['end']).forEach((value, i) => expect(Math.abs(ends[i]! - value)).toBeLessThan(2e-3))
-    },
-  )
+  it.each(noisyMixtureRuns('edmHeunChurn'))('ends where the reference does under given noise: $id', (record) => {
+    const { params } = record
+    const sampler = heun({
+      churn: params['sChurn'] as number,
+      churnMin: params['sMin'] as number,
+      churnMax: params['sMax'] as number,
+      churnNoise: params['sNoise'] as number,
+    })
+    return expectNoisyMixtureRun(record, sampler)
+  })
 
   it('passes where the reference does, step by step', async () => {
     const { params, expected } = goldenRecord('gmm-heun-karras-4-trajectory')
