@@ -65,14 +65,10 @@ export function noisyRuns(scheduler: string, backend: string): SchedulerRecord[]
   return found
 }
 
-/**
- * A key that draws the noise of records, NHWC.
- * @param drawOf which draw belongs to a step; default: the step's own number
- */
-export function recordedNoise(drawOf: (step: number) => number = (step) => step): Key {
+/** A key whose draws are those of the records, NHWC: the k-th belongs to step k. */
+export function recordedNoise(): Key {
   const draws = new Map<number, Float64Array>()
-  return givenNoise((step, i) => {
-    const k = drawOf(step)
+  return givenNoise((k, i) => {
     let draw = draws.get(k)
     if (!draw) draws.set(k, (draw = nhwc(noiseValues(k, 768), [4, 3, 8, 8])))
     return draw[i]!

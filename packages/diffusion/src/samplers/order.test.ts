@@ -11,6 +11,7 @@ import { dpmSolverSinglestep } from './dpm-solver-singlestep/dpm-solver-singlest
 import { dpm2 } from './dpm2/dpm2.ts'
 import { heun } from './heun/heun.ts'
 import { rectifiedFlow } from './rectified-flow/rectified-flow.ts'
+import { saSolver } from './sa-solver/sa-solver.ts'
 import { unipc } from './unipc/unipc.ts'
 
 const ring: Mixture = {
@@ -77,6 +78,13 @@ describe('order on the ring of eight Gaussians, by errors at 16, 32 and 64 steps
     ['DPM-Solver++ 2S', dpmSolverSinglestep({ order: 2 }), 2, 0.3],
     ['DPM-Solver++ 3S', dpmSolverSinglestep({ order: 3 }), 3, 0.5],
     ['DEIS 2', deis({ order: 2, lowerOrderFinal: false }), 2, 0.3],
+    ['SA-Solver 2', saSolver({ tau: 0, correctorOrder: 0, lowerOrderFinal: false }), 2, 0.3],
+    [
+      'SA-Solver 3, corrected',
+      saSolver({ tau: 0, predictorOrder: 2, correctorOrder: 3, lowerOrderFinal: false }),
+      3,
+      0.5,
+    ],
     ['UniPC 2', unipc({ order: 2, lowerOrderFinal: false }), 3, 0.5],
   ])('%s', async (_, sampler, order, tolerance) => {
     const errors = [await errorAt(sampler, 16), await errorAt(sampler, 32), await errorAt(sampler, 64)]
