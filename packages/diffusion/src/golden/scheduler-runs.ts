@@ -75,6 +75,14 @@ export function recordedNoise(): Key {
   })
 }
 
+/** A sampler whose denoiser is changed first, as by a scheduler that clips. */
+export function guided(
+  guidance: <Condition>(denoiser: Denoiser<Condition>) => Denoiser<Condition>,
+  sampler: Sampler,
+): Sampler {
+  return (denoiser, ...rest) => sampler(guidance(denoiser), ...rest)
+}
+
 interface SchedulerRunOptions {
   readonly key?: Key
   /** whether a run that begins late has its sampler remember slopes of 0 from the steps before; default false */

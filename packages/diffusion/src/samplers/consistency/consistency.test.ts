@@ -1,10 +1,12 @@
 import { key, useBackend } from '@x/core-gpu'
 import { beforeAll, describe, it } from 'vitest'
-import { expectSchedulerRun, noisyRuns, recordedNoise, schedulerRuns } from '../../golden/scheduler-runs.ts'
+import type { Denoiser } from '../../denoiser.ts'
+import { expectSchedulerRun, guided, noisyRuns, recordedNoise, schedulerRuns } from '../../golden/scheduler-runs.ts'
 import { clampDenoised } from '../../predictions/clamp-denoised.ts'
-import type { Sampler } from '../../sampler.ts'
 import { samplerChecks } from '../sampler-checks.ts'
 import { consistency } from './consistency.ts'
+
+const clip = <Condition>(denoiser: Denoiser<Condition>): Denoiser<Condition> => clampDenoised<Condition>()(denoiser)
 
 describe.each(['cpu', 'wasm'] as const)('consistency on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -15,7 +17,7 @@ describe.each(['cpu', 'wasm'] as const)('consistency on %s', (backend) => {
 
   const name = 'CMStochasticIterativeScheduler'
   it.each([...schedulerRuns(name, backend), ...noisyRuns(name, backend)])('agrees with diffusers: $id', (record) => {
-    const clipped: Sampler = (denoiser, ...rest) => consistency()(clampDenoised()(denoiser), ...rest)
+    const clipped = guided(clip, consistency())
     return expectSchedulerRun(record, clipped, { key: record.noise === 'none' ? key(0) : recordedNoise() })
   })
 })

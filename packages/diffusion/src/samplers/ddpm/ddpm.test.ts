@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend } from '@x/core-gpu'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Denoiser } from '../../denoiser.ts'
 import { givenNoise } from '../../golden/given-noise.ts'
 import { goldenRecords, noiseValues, numbersOf, type SchedulerRecord, sineTensor } from '../../golden/golden.ts'
 import { mixtureDenoiser } from '../../golden/mixture.ts'
 import { expectNoisyMixtureRun, noisyMixtureRuns } from '../../golden/mixture-runs.ts'
-import { expectSchedulerRun, noisyRuns, recordedNoise } from '../../golden/scheduler-runs.ts'
+import { expectSchedulerRun, guided, noisyRuns, recordedNoise } from '../../golden/scheduler-runs.ts'
 import { clampDenoised } from '../../predictions/clamp-denoised.ts'
 import { learnedVarianceDenoiser } from '../../predictions/learned-variance.ts'
 import { vpParameterisation } from '../../predictions/parameterisation.ts'
@@ -18,6 +19,8 @@ import { ddpm } from './ddpm.ts'
 function withTimesteps(record: SchedulerRecord): SchedulerRecord {
   return { timesteps: Array.from({ length: 1000 }, (_, i) => 999 - i), ...record }
 }
+
+const clip = <Condition>(denoiser: Denoiser<Condition>): Denoiser<Condition> => clampDenoised<Condition>()(denoiser)
 
 describe.each(['cpu', 'wasm'] as const)('ddpm on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
@@ -40,7 +43,7 @@ describe.each(['cpu', 'wasm'] as const)('ddpm on %s', (backend) => {
 
   it.each(noisyRuns('DDPMScheduler', backend))('agrees with diffusers: $id', (record) => {
     const sampler = ddpm({ variance: record.config['variance_type'] === 'fixed_large' ? 'large' : 'small' })
-    const clipped: Sampler = (denoiser, ...rest) => sampler(clampDenoised()(denoiser), ...rest)
+    const clipped = guided(clip, sampler)
     return expectSchedulerRun(withTimesteps(record), clipped, { key: recordedNoise() })
   })
 

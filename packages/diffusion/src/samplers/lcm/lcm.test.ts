@@ -1,8 +1,15 @@
+import type { Denoiser } from '../../denoiser.ts'
 import { key, useBackend } from '@x/core-gpu'
 import { beforeAll, describe, it } from 'vitest'
-import { expectSchedulerRun, noisyRuns, recordedNoise, schedulerRuns, tableOf } from '../../golden/scheduler-runs.ts'
+import {
+  expectSchedulerRun,
+  guided,
+  noisyRuns,
+  recordedNoise,
+  schedulerRuns,
+  tableOf,
+} from '../../golden/scheduler-runs.ts'
 import { lcmBoundary } from '../../predictions/consistency-boundary.ts'
-import type { Sampler } from '../../sampler.ts'
 import { samplerChecks } from '../sampler-checks.ts'
 import { lcm } from './lcm.ts'
 
@@ -15,7 +22,10 @@ describe.each(['cpu', 'wasm'] as const)('lcm on %s', (backend) => {
     'agrees with diffusers: $id',
     (record) => {
       const { timestepOf } = tableOf(record)
-      const bounded: Sampler = (denoiser, ...rest) => lcm()(lcmBoundary({ timestepOf })(denoiser), ...rest)
+      const bounded = guided(
+        <Condition>(denoiser: Denoiser<Condition>) => lcmBoundary<Condition>({ timestepOf })(denoiser),
+        lcm(),
+      )
       return expectSchedulerRun(record, bounded, { key: record.noise === 'none' ? key(0) : recordedNoise() })
     },
   )
