@@ -104,6 +104,12 @@ describe.each(['cpu', 'wasm'] as const)('ddpm on %s', (backend) => {
     const between = await endOf(learned, 0)
     expect(between).not.toEqual(await endOf(learned, 1))
     await expect(endOf(learned)).rejects.toThrow(/^denoiser: expected one with a learned variance/)
+    const misshapen = Object.assign(mixtureDenoiser(), {
+      withVariance: (at: tf.Tensor, level: number) => ({ denoised: exact(at, level), fraction: tf.zeros([1]) }),
+    })
+    await expect(learned(misshapen, x, grid, { key: key(7) })).rejects.toThrow(
+      /^denoiser: expected .* \[5, 2\], got \[1\]/,
+    )
     expect(tf.memory().numTensors).toBe(before)
     x.dispose()
   })
