@@ -14,6 +14,7 @@ import { eulerAncestral } from './euler-ancestral/euler-ancestral.ts'
 import { heun } from './heun/heun.ts'
 import { predictorCorrector } from './predictor-corrector/predictor-corrector.ts'
 import { rectifiedFlow } from './rectified-flow/rectified-flow.ts'
+import { repaint } from './repaint/repaint.ts'
 import { saSolver } from './sa-solver/sa-solver.ts'
 import { sdeDpmSolverMultistep } from './sde-dpm-solver-multistep/sde-dpm-solver-multistep.ts'
 import { sdeDpmSolverSinglestep } from './sde-dpm-solver-singlestep/sde-dpm-solver-singlestep.ts'
@@ -90,29 +91,38 @@ describe('samplers that draw end with the moments of the mixture', () => {
     ['SA-Solver of high order', saSolver({ predictorOrder: 3, correctorOrder: 4, tau: 0.7 })],
     ['rectified flow', rectifiedFlow({ eta: 0.5 })],
     ['predictor-corrector', predictorCorrector()],
-  ])('%s', async (_, sampler) => {
-    const grid = mixtureGrid('karras', 28)
-    const x = await noisyPoints(grid[0]!)
-    const exactly = mixtureDenoiser()
-    const denoiser: Denoiser = (at, level) =>
-      tf.tidy(() => tf.reshape(exactly(tf.reshape(at, [size, 2]), level), at.shape))
-    const end = await sampler(denoiser, x, grid, { key: key(21) })
-    const got = momentsOf((await end.data()).map((value) => value / alphaOf(grid.at(-1)!)))
-    tf.dispose([x, end])
-    const exact = momentsOfMixture()
-    // Four standard errors of the mean and of a covariance, and a tenth for what the steps are off.
-    const [xx, , yy] = exact.covariance as [number, number, number]
-    const deviation = Math.sqrt(Math.max(xx, yy))
-    got.mean.forEach((value, i) =>
-      expect(Math.abs(value - exact.mean[i]!), `mean ${got.mean}, expected ${exact.mean}`).toBeLessThan(
-        (4 * deviation) / Math.sqrt(size) + 0.1 * deviation,
-      ),
-    )
-    got.covariance.forEach((value, i) =>
-      expect(
-        Math.abs(value - exact.covariance[i]!),
-        `covariance ${got.covariance}, expected ${exact.covariance}`,
-      ).toBeLessThan(4 * deviation ** 2 * Math.sqrt(2 / size) + 0.1 * deviation ** 2),
-    )
+  ])('%s', (_, sampler) => expectMoments(sampler))
+
+  it('RePaint where nothing is known', async () => {
+    const nothing = tf.zeros([1, 1, 1])
+    await expectMoments(repaint({ known: nothing, mask: nothing, jumpLength: 6, repeats: 2 }))
+    nothing.dispose()
   })
 })
+
+/** Runs a sampler from noisy points of the mixture and compares the moments at the end. */
+async function expectMoments(sampler: Sampler): Promise<void> {
+  const grid = mixtureGrid('karras', 28)
+  const x = await noisyPoints(grid[0]!)
+  const exactly = mixtureDenoiser()
+  const denoiser: Denoiser = (at, level) =>
+    tf.tidy(() => tf.reshape(exactly(tf.reshape(at, [size, 2]), level), at.shape))
+  const end = await sampler(denoiser, x, grid, { key: key(21) })
+  const got = momentsOf((await end.data()).map((value) => value / alphaOf(grid.at(-1)!)))
+  tf.dispose([x, end])
+  const exact = momentsOfMixture()
+  // Four standard errors of the mean and of a covariance, and a tenth for what the steps are off.
+  const [xx, , yy] = exact.covariance as [number, number, number]
+  const deviation = Math.sqrt(Math.max(xx, yy))
+  got.mean.forEach((value, i) =>
+    expect(Math.abs(value - exact.mean[i]!), `mean ${got.mean}, expected ${exact.mean}`).toBeLessThan(
+      (4 * deviation) / Math.sqrt(size) + 0.1 * deviation,
+    ),
+  )
+  got.covariance.forEach((value, i) =>
+    expect(
+      Math.abs(value - exact.covariance[i]!),
+      `covariance ${got.covariance}, expected ${exact.covariance}`,
+    ).toBeLessThan(4 * deviation ** 2 * Math.sqrt(2 / size) + 0.1 * deviation ** 2),
+  )
+}
