@@ -18,6 +18,8 @@ export const MetricSchema = v.object({
 export const CurveSchema = v.object({
   title: v.string(),
   unit: v.string(),
+  /** what the steps count, in the singular; training steps by default */
+  by: v.exactOptional(v.string()),
   steps: v.array(Figure),
   values: v.array(Figure),
 })
