@@ -3,7 +3,8 @@ import { samplerSources } from '../diffusion-sources.ts'
 import { fixedSampler, fixedSamplers, stepsFor } from '../fixed-samplers.ts'
 import { sets } from './sets.ts'
 
-const budgets = [16, 4, 6, 8, 12, 24, 32, 64]
+/** Calls; multiples of three among them, for methods of three stages. */
+const budgets = [12, 4, 8, 24, 64]
 const within = (params: readonly Task['methods'][string][number][]): Task['methods'][string] =>
   params.flatMap((variant) => budgets.map((nfe) => ({ nfe, ...variant })))
 
@@ -22,7 +23,7 @@ export const nfe: Task = defineTask({
   covers: ({ method, params }) => {
     const calls = Number(params.nfe)
     // What AMED learns are few points: with many calls there is nothing to learn.
-    if (method === 'amed') return calls <= 16
+    if (method === 'amed') return calls <= 12
     return stepsFor(fixedSampler(method), calls, params) !== undefined
   },
   metrics: Object.fromEntries(

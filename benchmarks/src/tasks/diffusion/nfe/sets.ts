@@ -5,5 +5,5 @@ export const sets: Readonly<Record<string, { readonly title: string; readonly ma
   ring: { title: 'ring of Gaussians', make: () => gaussianRing() },
   moons: { title: 'moons', make: () => moons() },
   rings: { title: 'rings', make: () => rings() },
-  checkerboard: { title: 'checkerboard', make: () => checkerboard({ noise: 0.1 }) },
+  checkerboard: { title: 'checkerboard', make: () => checkerboard({ noise: 0.125 }) },
 }
