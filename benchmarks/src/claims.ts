@@ -1,5 +1,6 @@
 import type { Verdict } from './result.ts'
 import { bootstrapInterval, median } from './statistics.ts'
+import { diffusionClaims } from './tasks/diffusion/claims.ts'
 import { type ClaimDefinition, defineClaim, onEverySeed, type Series } from './verdicts.ts'
 
 type Source = Omit<Verdict['source'], 'where'>
@@ -423,6 +424,7 @@ export const claims: readonly ClaimDefinition[] = [
     condition: 'at most 100 MB at every seed',
     holds: ({ simvq, vq }) => [...simvq, ...vq].every((rise) => rise <= 100),
   }),
+  ...diffusionClaims,
   defineClaim({
     id: 'training-step',
     claim: 'A training step on WebAssembly is at least 5 times as fast as with the kernels of TensorFlow.js',

@@ -41,6 +41,7 @@ const measured = [
   '@tensorflow/tfjs-backend-webgpu',
   '@tensorflow/tfjs-node',
   '@x/core-gpu',
+  '@x/diffusion',
   '@x/vq',
 ]
 

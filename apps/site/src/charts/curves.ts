@@ -12,6 +12,8 @@ interface Line extends Stroke {
 export interface CurvesChart {
   readonly title: string
   readonly unit: string
+  /** what the horizontal axis counts; training steps by default */
+  readonly by?: string
   readonly lines: readonly Line[]
 }
 
@@ -22,7 +24,7 @@ const height = 250
 const top = 12
 const bottom = 26
 
-/** Draws curves over training steps: every seed a line, every method named at the end of its lines. */
+/** Draws curves over training steps, or what else they are by: every seed a line, every method named at the end of its lines. */
 export function curvesChart(chart: CurvesChart): string {
   const { unit } = chart
   const scale = unit === 'fraction' ? 100 : 1
@@ -37,14 +39,20 @@ export function curvesChart(chart: CurvesChart): string {
   const lowest = Math.min(...values)
   const log = unit !== 'fraction' && lowest > 0 && high / lowest > 100
   const low = log ? lowest : Math.min(0, lowest)
+  // Counts that are chosen to be compared double from one to the next.
+  const doubling = chart.by !== undefined && lines.every(({ runs }) => runs.flat().every(({ x }) => x > 0))
   const share = (y: number): number => (log ? Math.log(y / low) / Math.log(high / low) : (y - low) / (high - low || 1))
-  return draw(describe(chart.title, unit, lines, scale), {
+  return draw(describe(chart, lines, scale), {
     height,
     marginLeft: 46,
     marginTop: top,
     marginBottom: bottom,
     marginRight: labelWidth(lines.map((line) => line.label)) + 12,
-    x: { label: null, ticks: 4, tickFormat: thousands },
+    x: {
+      label: null,
+      tickFormat: thousands,
+      ...(doubling ? { type: 'log', base: 2, ticks: 5 } : { ticks: 4 }),
+    },
     y: {
       domain: [low, high],
       label: null,
@@ -103,13 +111,12 @@ function mean(values: readonly number[]): number {
 }
 
 function describe(
-  title: string,
-  unit: string,
+  { title, unit, by }: CurvesChart,
   lines: readonly { label: string; end: number }[],
   scale: number,
 ): string {
   const figures = lines
     .toSorted((a, b) => b.end - a.end)
     .map(({ label, end }) => `${label} ends at ${formatWithUnit(end / scale, unit)}`)
-  return `${title} over training, one line per seed (${unitLabel(unit)}): ${figures.join(', ')}.`
+  return `${title} ${by === undefined ? 'over training' : `by ${by}`}, one line per seed (${unitLabel(unit)}): ${figures.join(', ')}.`
 }

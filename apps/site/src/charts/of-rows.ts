@@ -64,8 +64,9 @@ export function curveCharts(rows: readonly Row[], looks: Looks, focus: string | 
     const first = all.flatMap((result) => result.curves[name] ?? [])[0]
     if (first === undefined || lines.length === 0) return []
     const title = capitalise(first.title)
-    const svg = curvesChart({ title, unit: first.unit, lines })
-    return [{ name, title, note: `${unitLabel(first.unit)}, by training step`, svg }]
+    const { unit, by } = first
+    const svg = curvesChart({ title, unit, ...(by !== undefined && { by }), lines })
+    return [{ name, title, note: `${unitLabel(unit)}, by ${by ?? 'training step'}`, svg }]
   })
 }
 

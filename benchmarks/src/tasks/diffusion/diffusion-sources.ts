@@ -18,4 +18,5 @@ export const samplerSources: readonly string[] = [
   ...diffusionSources,
   'packages/diffusion/src/samplers',
   'benchmarks/src/tasks/diffusion/fixed-samplers.ts',
+  'benchmarks/src/tasks/diffusion/make-sampler.ts',
 ]

@@ -3,18 +3,19 @@ import { key, useBackend } from '@x/core-gpu'
 import { samplers } from '@x/diffusion'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { fixedSampler, fixedSamplers, stepsFor } from './fixed-samplers.ts'
+import { makeSampler } from './make-sampler.ts'
 
 describe('the samplers that are measured', () => {
   beforeAll(async () => void (await useBackend('cpu')))
 
-  it.each(Object.entries(fixedSamplers))('%s makes as many calls as it says', async (_, sampler) => {
+  it.each(Object.entries(fixedSamplers))('%s makes as many calls as it says', async (method, sampler) => {
     const x = key(0).normal([2, 2])
     for (const params of sampler.variants)
       for (let steps = sampler.fewest ?? 1; steps <= 6; steps++)
-        for (const plain of [false, true]) {
+        for (const fullOrder of [false, true]) {
           let calls = 0
           const grid = Array.from({ length: steps + 1 }, (_, i) => i / 2 - 1)
-          const end = await sampler.make(params, plain)(
+          const end = await makeSampler({ method, params }, fullOrder)(
             (at) => {
               calls++
               return tf.mul(at, 0.5)

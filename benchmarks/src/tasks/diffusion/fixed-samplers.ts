@@ -1,30 +1,11 @@
-import {
-  ddim,
-  deis,
-  dpm2,
-  dpmSolverFast,
-  dpmSolverMultistep,
-  dpmSolverSinglestep,
-  euler,
-  heun,
-  ipndm,
-  lms,
-  plms,
-  pndm,
-  rectifiedFlow,
-  type Sampler,
-  unipc,
-} from '@x/diffusion'
 import type { RunSpec } from '../../result.ts'
 
 type Params = RunSpec['params']
 
 /** A sampler that takes the steps it is told to. */
 export interface FixedSampler {
-  /** the options it is measured with beside its usual ones: each is a line of its own */
+  /** the options it is measured with, the usual ones first */
   readonly variants: readonly Params[]
-  /** @param plain without what saves the end of short grids and hides the order */
-  readonly make: (params: Params, plain: boolean) => Sampler
   /** calls of the denoiser on a grid of so many steps between finite levels */
   readonly callsOf: (steps: number, params: Params) => number
   /** the fewest steps that it can take; 1 by default */
@@ -34,41 +15,23 @@ export interface FixedSampler {
 const once = (steps: number): number => steps
 const twice = (steps: number): number => 2 * steps
 const orders = (...all: readonly number[]): readonly Params[] => all.map((order) => ({ order }))
-/** The options of a sampler that lowers its order at the end. */
-const ending = ({ order }: Params, plain: boolean): { order: number; lowerOrderFinal?: false } => ({
-  order: Number(order),
-  ...(plain && { lowerOrderFinal: false }),
-})
 
 /** Samplers of the probability flow that go through a given grid, by their short names; AMED must be trained first. */
 export const fixedSamplers: Readonly<Record<string, FixedSampler>> = {
-  ddim: { variants: [{}], make: () => ddim(), callsOf: once },
-  deis: { variants: orders(3, 2), make: (params, plain) => deis(ending(params, plain)), callsOf: once },
-  dpm2: { variants: [{}], make: () => dpm2(), callsOf: twice },
-  'dpm-solver-fast': {
-    variants: [{}],
-    make: () => dpmSolverFast(),
-    callsOf: (steps) => 3 * (steps - 1),
-    fewest: 2,
-  },
-  'dpm-solver-multistep': {
-    variants: orders(2, 3),
-    make: (params, plain) => dpmSolverMultistep(ending(params, plain)),
-    callsOf: once,
-  },
-  'dpm-solver-singlestep': {
-    variants: orders(2, 3),
-    make: ({ order }) => dpmSolverSinglestep({ order: Number(order) }),
-    callsOf: (steps, { order }) => Number(order) * steps,
-  },
-  euler: { variants: [{}], make: () => euler(), callsOf: once },
-  heun: { variants: [{}], make: () => heun(), callsOf: twice },
-  ipndm: { variants: [{}], make: () => ipndm(), callsOf: once },
-  lms: { variants: [{}], make: () => lms(), callsOf: once },
-  plms: { variants: [{}], make: () => plms(), callsOf: (steps) => steps + 1 },
-  pndm: { variants: [{}], make: () => pndm(), callsOf: (steps) => steps + 3 * Math.min(steps, 3) },
-  'rectified-flow': { variants: [{}], make: () => rectifiedFlow(), callsOf: once },
-  unipc: { variants: orders(2, 3), make: (params, plain) => unipc(ending(params, plain)), callsOf: once },
+  ddim: { variants: [{}], callsOf: once },
+  deis: { variants: orders(3, 2), callsOf: once },
+  dpm2: { variants: [{}], callsOf: twice },
+  'dpm-solver-fast': { variants: [{}], callsOf: (steps) => 3 * (steps - 1), fewest: 2 },
+  'dpm-solver-multistep': { variants: orders(2, 3), callsOf: once },
+  'dpm-solver-singlestep': { variants: orders(2, 3), callsOf: (steps, { order }) => Number(order) * steps },
+  euler: { variants: [{}], callsOf: once },
+  heun: { variants: [{}], callsOf: twice },
+  ipndm: { variants: [{}], callsOf: once },
+  lms: { variants: [{}], callsOf: once },
+  plms: { variants: [{}], callsOf: (steps) => steps + 1 },
+  pndm: { variants: [{}], callsOf: (steps) => steps + 3 * Math.min(steps, 3) },
+  'rectified-flow': { variants: [{}], callsOf: once },
+  unipc: { variants: orders(2, 3), callsOf: once },
 }
 
 /** @throws RangeError for an unknown method */

@@ -2,10 +2,14 @@ import * as tf from '@tensorflow/tfjs-core'
 import { type Key, key } from '@x/core-gpu'
 import {
   amed,
+  checkerboard,
   type GaussianMixture,
+  gaussianRing,
   type Grid,
   karrasGrid,
   maximumMeanDiscrepancy,
+  moons,
+  rings,
   type Sampler,
   slicedWasserstein,
   startNoise,
@@ -14,7 +18,15 @@ import {
 import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { openBackend } from '../../../open-backend.ts'
 import { fixedSampler, stepsFor } from '../fixed-samplers.ts'
-import { sets } from './sets.ts'
+import { makeSampler } from '../make-sampler.ts'
+import { setTitles } from './sets.ts'
+
+const makers: Record<keyof typeof setTitles, () => GaussianMixture> = {
+  ring: () => gaussianRing(),
+  moons: () => moons(),
+  rings: () => rings(),
+  checkerboard: () => checkerboard({ noise: 0.125 }),
+}
 
 /** In EDM's scale; the least is well below the width of every set. */
 const sigmaMax = 20
@@ -35,12 +47,12 @@ export async function measureNfe({ run, signal, progress }: TaskContext): Promis
   const grid = karrasGrid({ steps, sigmaMin, sigmaMax, final: 'min' })
   const metrics: Record<string, number[]> = {}
   const floors: Record<string, number> = {}
-  for (const [at, [name, { make }]] of Object.entries(sets).entries()) {
+  for (const [at, [name, make]] of Object.entries(makers).entries()) {
     signal.throwIfAborted()
     const keys = key(run.seed).fold(at).split(5) as [Key, Key, Key, Key, Key]
     const [noiseKey, dataKey, otherKey, directionKey, trainingKey] = keys
     const set = make()
-    const sampler = method?.make(run.params, false) ?? (await trained(set, grid, trainingKey))
+    const sampler = method ? makeSampler(run) : await trained(set, grid, trainingKey)
     let made = 0
     const x = startNoise(noiseKey, [samples, 2], grid)
     const end = await sampler(
@@ -61,7 +73,7 @@ export async function measureNfe({ run, signal, progress }: TaskContext): Promis
     floors[`${name}Floor`] = await slicedWasserstein(other, data, wasserstein)
     tf.dispose([x, end, data, other])
     set.dispose()
-    progress((at + 1) / Object.keys(sets).length, name)
+    progress((at + 1) / Object.keys(makers).length, name)
   }
   return {
     metrics,

@@ -1,7 +1,7 @@
 import { defineTask, type Task } from '../../../define-task.ts'
 import { samplerSources } from '../diffusion-sources.ts'
 import { fixedSampler, fixedSamplers, stepsFor } from '../fixed-samplers.ts'
-import { sets } from './sets.ts'
+import { setTitles } from './sets.ts'
 
 /** Calls; multiples of three among them, for methods of three stages. */
 const budgets = [12, 4, 8, 24, 64]
@@ -27,7 +27,7 @@ export const nfe: Task = defineTask({
     return stepsFor(fixedSampler(method), calls, params) !== undefined
   },
   metrics: Object.fromEntries(
-    Object.entries(sets).flatMap(([name, { title }]) => [
+    Object.entries(setTitles).flatMap(([name, title]) => [
       [`${name}Wasserstein`, { title: `${title}: sliced W2`, unit: 'distance', better: 'lower' as const }],
       [`${name}Discrepancy`, { title: `${title}: MMD²`, unit: 'squared MMD', better: 'lower' as const }],
     ]),

@@ -61,7 +61,16 @@ describe('the fit of an order', () => {
 })
 
 function context(method: string, params: RunSpec['params'], signal: AbortSignal): TaskContext {
-  const run = { task: order.id, family: 'diffusion', method, params, seed: 0, backend: 'wasm', quick: true, version: 'v' }
+  const run = {
+    task: order.id,
+    family: 'diffusion',
+    method,
+    params,
+    seed: 0,
+    backend: 'wasm',
+    quick: true,
+    version: 'v',
+  }
   return { run, signal, progress() {}, artifact: () => Promise.reject(new Error('no picture is drawn')) }
 }
 

@@ -15,6 +15,7 @@ import {
 import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { openBackend } from '../../../open-backend.ts'
 import { fixedSampler, stepsFor } from '../fixed-samplers.ts'
+import { makeSampler } from '../make-sampler.ts'
 import { exactEnd, type PlanarMixture, type Point, ring, scattered, sensitivity, sigmas } from './exact-flow.ts'
 import { type ErrorAt, fitOrder, fitRange } from './fit-order.ts'
 import { fewCalls, reportedSteps, stepCounts } from './grids.ts'
@@ -104,7 +105,7 @@ export async function measureOrder({ run, signal, progress }: TaskContext): Prom
 
   if (method) {
     const trajectories = new Trajectories(ring, count, ringKey)
-    const sampler = method.make(run.params, true)
+    const sampler = makeSampler(run, true)
     for (const steps of counts) {
       signal.throwIfAborted()
       const { error } = await trajectories.errorOf(sampler, evenGrid(steps))
@@ -128,7 +129,8 @@ export async function measureOrder({ run, signal, progress }: TaskContext): Prom
     const steps = method ? stepsFor(method, calls, run.params) : calls / 2
     if (steps === undefined) continue
     const grid = edmGrid(steps)
-    const measured = await few.errorOf(method?.make(run.params, true) ?? (await trained(few, grid, trainingKey)), grid)
+    const sampler = learned ? await trained(few, grid, trainingKey) : makeSampler(run, true)
+    const measured = await few.errorOf(sampler, grid)
     if (measured.calls !== calls) throw new Error(`${run.method}: ${measured.calls} calls instead of ${calls}`)
     metrics[`calls${calls}`] = [measured.error]
     progress(1 - 1 / (1 + calls), `${calls} calls: ${measured.error.toExponential(2)}`)

@@ -32,10 +32,6 @@ export const order: Task = defineTask({
   },
   seeds: 3,
   timing: false,
-  sources: [
-    ...samplerSources,
-    'packages/diffusion/src/distributions',
-    'benchmarks/src/tasks/diffusion/order',
-  ],
+  sources: [...samplerSources, 'packages/diffusion/src/distributions', 'benchmarks/src/tasks/diffusion/order'],
   run: async (context) => (await import('./measure-order.ts')).measureOrder(context),
 })

@@ -4,7 +4,7 @@ import { amed, logSnrGrid } from '@x/diffusion'
 import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { openBackend } from '../../../open-backend.ts'
 import { bootstrapInterval, median } from '../../../statistics.ts'
-import { fixedSampler } from '../fixed-samplers.ts'
+import { makeSampler } from '../make-sampler.ts'
 import { SmallUNet } from './unet.ts'
 
 const steps = 20
@@ -12,9 +12,9 @@ const warmUpRounds = 2
 
 /** Times a sampler without a network, and a network without a sampler, in turns. */
 export async function measureOverhead({ run, signal, progress }: TaskContext): Promise<TaskOutcome> {
-  const sampler = run.method === 'amed' ? amed() : fixedSampler(run.method).make(run.params, false)
+  const sampler = run.method === 'amed' ? amed() : makeSampler(run)
   const device = await openBackend(run.backend)
-  const [rounds, batch] = run.quick ? [3, 2] : [15, 64]
+  const [rounds, batch] = run.quick ? [3, 2] : [10, 64]
   const [networkKey, noiseKey, readyKey] = key(run.seed).split(3) as [Key, Key, Key]
   const network = new SmallUNet(networkKey)
   const x = noiseKey.normal([batch, 32, 32, 3])
