@@ -62,6 +62,20 @@ describe('charts', () => {
     expect(svg).not.toContain('--method-0')
   })
 
+  it('a curve by counts says what they count, and halves and doubles them by the same way', () => {
+    const runs = [{ steps: [8, 16, 32], values: [3, 2, 1] }]
+    const lines = [{ label: 'VQ', ...blue, greyed: false, runs }]
+    const svg = curvesChart({ title: 'Error', unit: 'rmse', by: 'step count', lines })
+    expect(svg).toContain('Error by step count')
+    const [left = 0, middle = 0, right = 0] = linesIn(svg)[0]!
+    expect(middle - left).toBeCloseTo(right - middle, 1)
+    const levels = [{ ...lines[0]!, runs: [{ steps: [-2, 0, 1], values: [3, 2, 1] }] }]
+    const [far = 0, zero = 0, one = 0] = linesIn(
+      curvesChart({ title: 'Error', unit: 'mse', by: 'logSNR', lines: levels }),
+    )[0]!
+    expect(zero - far).toBeCloseTo(2 * (one - zero), 1)
+  })
+
   it('a sweep joins its points in the order of the parameter', () => {
     const points = [256, 64, 1024].map((at) => ({ at, mean: at / 1024, values: [at / 1024] }))
     const svg = sweepChart({ title: 'Codes', unit: 'codes', parameter: 'K', lines: [{ label: 'VQ', ...blue, points }] })

@@ -126,6 +126,23 @@ describe('the claims', () => {
     const passed = { scaled: [0.2, 0.5], unscaled: [1, 1] }
     expect(verdictOf('rotation-starves', { ...passed, placed: [1.1, 0.8] })).toBe(true)
     expect(verdictOf('rotation-starves', { ...passed, placed: [1.1, 0.7] })).toBe(false)
+    expect(verdictOf('order-heun', { order: [2.1, 1.9, 2.15] })).toBe(true)
+    expect(verdictOf('order-heun', { order: [2.1, 1.9, 2.2] })).toBe(false)
+    const few = { amed: [1, 1], multistep: [2, 2], ddim: [3, 3] }
+    expect(verdictOf('few-calls', { ...few, heun: [4, 4] })).toBe(true)
+    expect(verdictOf('few-calls', { ...few, heun: [4, 3] })).toBe(false)
+    const [guided, naive] = [-5, -4, -3, -2].reduce<[Record<string, number[]>, Record<string, number[]>]>(
+      ([low, high], level) => [
+        { ...low, [`guided ${level}`]: [1, 1] },
+        { ...high, [`naive ${level}`]: [2, 2] },
+      ],
+      [{ 'guided 0': [2, 2] }, { 'naive 0': [1, 1] }],
+    )
+    expect(verdictOf('upsample-guidance', { ...guided, ...naive })).toBe(true)
+    expect(verdictOf('upsample-guidance', { ...guided, ...naive, 'naive -3': [2, 1] })).toBe(false)
+    expect(verdictOf('upsample-guidance', { ...guided, ...naive, 'naive 0': [1, 2] })).toBe(false)
+    expect(verdictOf('sampler-overhead', { ddim: [0.01, 0.02], heun: [0.05, 0.05] })).toBe(true)
+    expect(verdictOf('sampler-overhead', { ddim: [0.01, 0.02], heun: [0.06, 0.05] })).toBe(false)
     expect(verdictOf('training-step', { speedup: [6, 7, 6, 8, 6] })).toBe(true)
     expect(verdictOf('training-step', { speedup: [6, 7, 4, 3, 4] })).toBe(false)
   })

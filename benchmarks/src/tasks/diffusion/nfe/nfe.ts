@@ -6,7 +6,7 @@ import { setTitles } from './sets.ts'
 /** Calls; multiples of three among them, for methods of three stages. */
 const budgets = [12, 4, 8, 24, 64]
 const within = (params: readonly Task['methods'][string][number][]): Task['methods'][string] =>
-  params.flatMap((variant) => budgets.map((nfe) => ({ nfe, ...variant })))
+  params.flatMap((variant) => budgets.map((nfe) => Object.assign({ nfe }, variant)))
 
 /** How near to the data samples are when the denoiser may be called so many times and is exact. */
 export const nfe: Task = defineTask({
