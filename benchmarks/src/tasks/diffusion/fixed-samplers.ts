@@ -8,7 +8,7 @@ export interface FixedSampler {
   readonly variants: readonly Params[]
   /** calls of the denoiser on a grid of so many steps between finite levels */
   readonly callsOf: (steps: number, params: Params) => number
-  /** the fewest steps that it can take; 1 by default */
+  /** the fewest steps that show it; 1 by default */
   readonly fewest?: number
 }
 
@@ -29,7 +29,8 @@ export const fixedSamplers: Readonly<Record<string, FixedSampler>> = {
   ipndm: { variants: [{}], callsOf: once },
   lms: { variants: [{}], callsOf: once },
   plms: { variants: [{}], callsOf: (steps) => steps + 1 },
-  pndm: { variants: [{}], callsOf: (steps) => steps + 3 * Math.min(steps, 3) },
+  // Three steps are its warm-up.
+  pndm: { variants: [{}], callsOf: (steps) => steps + 9, fewest: 4 },
   'rectified-flow': { variants: [{}], callsOf: once },
   unipc: { variants: orders(2, 3), callsOf: once },
 }

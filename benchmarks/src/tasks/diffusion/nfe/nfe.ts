@@ -14,7 +14,7 @@ export const nfe: Task = defineTask({
   family: 'diffusion',
   title: 'Samples by calls of the denoiser',
   summary:
-    'Two thousand samples in the plane by the exact score, compared with fresh data: what is off is the sampler’s. Every sampler gets the same calls (nfe), the same noise and EDM’s grid; one that cannot make exactly so many is left out there, as are those that choose their steps themselves. Discrepancies are unbiased: of nothing but chance they fall around 0.',
+    'Two thousand samples in the plane by the exact score, compared with fresh data: what is off is the sampler’s. Every sampler gets the same calls (nfe), the same noise and EDM’s grid; one that cannot make exactly so many, or does no more with them than warm up, is left out there, as are those that choose their steps themselves. Discrepancies are unbiased: of nothing but chance they fall around 0.',
   methods: {
     ...Object.fromEntries(Object.entries(fixedSamplers).map(([method, { variants }]) => [method, within(variants)])),
     amed: within([{}]),
