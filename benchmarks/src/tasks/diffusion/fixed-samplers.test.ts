@@ -22,6 +22,7 @@ describe('the samplers that are measured', () => {
             },
             x,
             grid,
+            { key: key(1) },
           )
           end.dispose()
           expect(calls, `${steps} steps`).toBe(sampler.callsOf(steps, params))

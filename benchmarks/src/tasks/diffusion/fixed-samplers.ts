@@ -17,7 +17,7 @@ const twice = (steps: number): number => 2 * steps
 const orders = (...all: readonly number[]): readonly Params[] => all.map((order) => ({ order }))
 
 /** Samplers of the probability flow that go through a given grid, by their short names; AMED must be trained first. */
-export const fixedSamplers: Readonly<Record<string, FixedSampler>> = {
+export const flowSamplers: Readonly<Record<string, FixedSampler>> = {
   ddim: { variants: [{}], callsOf: once },
   deis: { variants: orders(3, 2), callsOf: once },
   dpm2: { variants: [{}], callsOf: twice },
@@ -34,6 +34,20 @@ export const fixedSamplers: Readonly<Record<string, FixedSampler>> = {
   'rectified-flow': { variants: [{}], callsOf: once },
   unipc: { variants: orders(2, 3), callsOf: once },
 }
+
+/** Samplers that draw noise on their way through a given grid; those for distilled networks are no match for the others. */
+const drawingSamplers: Readonly<Record<string, FixedSampler>> = {
+  ddpm: { variants: [{}], callsOf: once },
+  'dpm-solver-ancestral': { variants: [{}], callsOf: twice },
+  'dpm2-ancestral': { variants: [{}], callsOf: twice },
+  'euler-ancestral': { variants: [{}], callsOf: once },
+  'sa-solver': { variants: [{}], callsOf: once },
+  'sde-dpm-solver-multistep': { variants: [{}], callsOf: once },
+  'sde-dpm-solver-singlestep': { variants: [{}], callsOf: twice },
+}
+
+/** Both. */
+export const fixedSamplers: Readonly<Record<string, FixedSampler>> = { ...flowSamplers, ...drawingSamplers }
 
 /** @throws RangeError for an unknown method */
 export function fixedSampler(method: string): FixedSampler {

@@ -49,8 +49,8 @@ export async function measureNfe({ run, signal, progress }: TaskContext): Promis
   const floors: Record<string, number> = {}
   for (const [at, [name, make]] of Object.entries(makers).entries()) {
     signal.throwIfAborted()
-    const keys = key(run.seed).fold(at).split(5) as [Key, Key, Key, Key, Key]
-    const [noiseKey, dataKey, otherKey, directionKey, trainingKey] = keys
+    const keys = key(run.seed).fold(at).split(6) as [Key, Key, Key, Key, Key, Key]
+    const [noiseKey, dataKey, otherKey, directionKey, trainingKey, drawKey] = keys
     const set = make()
     const sampler = method ? makeSampler(run) : await trained(set, grid, trainingKey)
     let made = 0
@@ -62,7 +62,7 @@ export async function measureNfe({ run, signal, progress }: TaskContext): Promis
       },
       x,
       grid,
-      { signal },
+      { signal, key: drawKey },
     )
     if (made !== calls) throw new Error(`${run.method}: ${made} calls instead of ${calls}`)
     const data = set.sample(samples, dataKey)

@@ -1,5 +1,5 @@
 import { defineTask, type Task } from '../../../define-task.ts'
-import { fixedSamplers } from '../fixed-samplers.ts'
+import { flowSamplers } from '../fixed-samplers.ts'
 import { samplerSources } from '../diffusion-sources.ts'
 import { fewCalls, reportedSteps } from './grids.ts'
 
@@ -11,7 +11,7 @@ export const order: Task = defineTask({
   summary:
     'Samplers follow the exact score of a ring of eight Gaussians; their ends are compared with those of an integration in double precision, over trajectories that make nothing of small errors. Order: fitted over the finest two octaves of steps whose errors are ten times what float32 leaves. With few calls: the same on six scattered Gaussians and EDM’s grid.',
   methods: {
-    ...Object.fromEntries(Object.entries(fixedSamplers).map(([method, { variants }]) => [method, variants])),
+    ...Object.fromEntries(Object.entries(flowSamplers).map(([method, { variants }]) => [method, variants])),
     amed: [{}],
   },
   backends: ['wasm'],

@@ -15,7 +15,7 @@ export async function measureOverhead({ run, signal, progress }: TaskContext): P
   const sampler = run.method === 'amed' ? amed() : makeSampler(run)
   const device = await openBackend(run.backend)
   const [rounds, batch] = run.quick ? [3, 2] : [10, 64]
-  const [networkKey, noiseKey, readyKey] = key(run.seed).split(3) as [Key, Key, Key]
+  const [networkKey, noiseKey, readyKey, drawKey] = key(run.seed).split(4) as [Key, Key, Key, Key]
   const network = new SmallUNet(networkKey)
   const x = noiseKey.normal([batch, 32, 32, 3])
   const ready = readyKey.normal([batch, 32, 32, 3])
@@ -44,6 +44,7 @@ export async function measureOverhead({ run, signal, progress }: TaskContext): P
         },
         x,
         grid,
+        { key: drawKey },
       ),
     )
     if (round < 0) continue
