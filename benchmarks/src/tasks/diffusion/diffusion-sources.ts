@@ -16,6 +16,7 @@ export const diffusionSources: readonly string[] = [
 /** And where samplers are measured. */
 export const samplerSources: readonly string[] = [
   ...diffusionSources,
+  'packages/diffusion/src/predictions',
   'packages/diffusion/src/samplers',
   'benchmarks/src/tasks/diffusion/fixed-samplers.ts',
   'benchmarks/src/tasks/diffusion/make-sampler.ts',
