@@ -53,7 +53,14 @@ export default defineConfig({
       sidebar: [
         {
           label: 'Start',
-          items: ['getting-started', 'native-tensorflow', 'coming-from-pytorch', 'coming-from-diffusers', 'image-models', 'signal-codec'],
+          items: [
+            'getting-started',
+            'native-tensorflow',
+            'coming-from-pytorch',
+            'coming-from-diffusers',
+            'image-models',
+            'signal-codec',
+          ],
         },
         ...families.map((family) => ({
           label: family.title,
