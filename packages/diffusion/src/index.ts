@@ -103,6 +103,7 @@ export {
   type Trial,
   type TryStep,
 } from './samplers/adaptive.ts'
+export type { AveragedOptions } from './samplers/averaged-prediction.ts'
 export { amed, type AmedOptions, type AmedPoint } from './samplers/amed/amed.ts'
 export {
   AmedPredictor,

@@ -10,11 +10,14 @@ describe.each(['cpu', 'wasm'] as const)('pndm on %s', (backend) => {
 
   it.each(samplerChecks(pndm, { calls: 13, badOptions: { middle: [0.5] } }))('$name', ({ run }) => run())
 
-  // With v, diffusers extrapolates v and not the noise.
-  it.each(schedulerRuns('PNDMScheduler', backend, /no-noise|alpha-to-one/))('agrees with diffusers: $id', (record) => {
-    // Its warm-up goes through middles in the model's time.
-    const { levelOf, timestepOf } = tableOf(record)
-    const middle = (from: LogSnr, to: LogSnr): LogSnr => levelOf(Math.round((timestepOf(from) + timestepOf(to)) / 2))
-    return expectSchedulerRun(record, pndm({ middle }))
-  })
+  it.each(schedulerRuns('PNDMScheduler', backend, /no-noise|alpha-to-one|v-prediction/))(
+    'agrees with diffusers: $id',
+    (record) => {
+      // Its warm-up goes through middles in the model's time.
+      const { levelOf, timestepOf } = tableOf(record)
+      const middle = (from: LogSnr, to: LogSnr): LogSnr => levelOf(Math.round((timestepOf(from) + timestepOf(to)) / 2))
+      const averaged = record.config['prediction_type'] === 'v_prediction' ? 'v' : 'eps'
+      return expectSchedulerRun(record, pndm({ middle, averaged }))
+    },
+  )
 })

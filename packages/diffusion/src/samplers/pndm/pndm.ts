@@ -2,12 +2,13 @@ import type * as tf from '@tensorflow/tfjs-core'
 import * as v from 'valibot'
 import type { LogSnr } from '../../noise-level.ts'
 import { adamsBashforth } from '../adams-bashforth.ts'
+import { averagedOption, type AveragedOptions, noiseOf, outputOf } from '../averaged-prediction.ts'
 import { combine } from '../combine.ts'
 import { defineSampler, type SamplerMethod } from '../define-sampler.ts'
-import { alongSlope, firstOrder, noiseIn } from '../probability-flow.ts'
+import { alongSlope, firstOrder } from '../probability-flow.ts'
 import { stepwise } from '../stepwise.ts'
 
-export interface PndmOptions {
+export interface PndmOptions extends AveragedOptions {
   /** the level in the middle of a step of the warm-up; default: halfway in logSNR */
   readonly middle?: (from: LogSnr, to: LogSnr) => LogSnr
 }
@@ -29,28 +30,27 @@ export const pndm: SamplerMethod<PndmOptions> = /* @__PURE__ */ defineSampler({
       v.custom<(from: LogSnr, to: LogSnr) => LogSnr>((value) => typeof value === 'function', 'a function'),
       () => halfway,
     ),
+    averaged: averagedOption,
   }),
-  create: ({ middle }) =>
+  create: ({ middle, averaged }) =>
     stepwise(({ denoise }) => (x, { from, to }, earlier) => {
-      const denoised = denoise(x, from)
-      const slope = noiseIn(x, denoised, from)
-      const slopes = [slope, ...earlier]
-      const memory = slopes.slice(0, 3)
-      if (from === -Infinity) return { x: firstOrder(x, denoised, from, to), denoised, memory }
-      if (slopes.length > 3 || to === Infinity)
-        return { x: alongSlope(x, adamsBashforth(slopes), from, to), denoised, memory }
+      const outputAt = outputOf(denoise, averaged)
+      const follow = (output: tf.Tensor, level: LogSnr): tf.Tensor =>
+        alongSlope(x, noiseOf(output, x, from, averaged), from, level)
+
+      const first = outputAt(x, from)
+      const outputs = [first.output, ...earlier]
+      const memory = outputs.slice(0, 3)
+      if (from === -Infinity) return { x: firstOrder(x, first.denoised, from, to), denoised: first.denoised, memory }
+      if (outputs.length > 3 || to === Infinity)
+        return { x: follow(adamsBashforth(outputs), to), denoised: first.denoised, memory }
 
       const between = middle(from, to)
-      const slopeAt = (along: tf.Tensor, level: LogSnr): { slope: tf.Tensor; denoised: tf.Tensor } => {
-        const there = alongSlope(x, along, from, level)
-        const denoised = denoise(there, level)
-        return { slope: noiseIn(there, denoised, level), denoised }
-      }
-      const second = slopeAt(slope, between)
-      const third = slopeAt(second.slope, between)
-      const fourth = slopeAt(third.slope, to)
-      const mean = combine([1 / 6, slope], [1 / 3, second.slope], [1 / 3, third.slope], [1 / 6, fourth.slope])
-      return { x: alongSlope(x, mean, from, to), denoised: fourth.denoised, memory }
+      const second = outputAt(follow(first.output, between), between)
+      const third = outputAt(follow(second.output, between), between)
+      const fourth = outputAt(follow(third.output, to), to)
+      const mean = combine([1 / 6, first.output], [1 / 3, second.output], [1 / 3, third.output], [1 / 6, fourth.output])
+      return { x: follow(mean, to), denoised: fourth.denoised, memory }
     }),
 })
 
