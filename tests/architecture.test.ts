@@ -11,7 +11,7 @@ const mayImport: Record<string, readonly string[]> = {
   'packages/diffusion': ['@x/core-gpu', '@x/diffusion'],
   'packages/vq': ['@x/core-gpu', '@x/vq'],
   benchmarks: ['@x/core-gpu', '@x/diffusion', '@x/vq'],
-  'apps/site': ['@x/benchmarks', '@x/core-gpu', '@x/diffusion', '@x/vq'],
+  'apps/site': ['@x/attention', '@x/benchmarks', '@x/core-gpu', '@x/diffusion', '@x/vq'],
 }
 
 it.each(Object.entries(mayImport))('%s imports only what lies below it', (folder, allowed) => {

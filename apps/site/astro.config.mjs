@@ -23,7 +23,7 @@ export default defineConfig({
     }),
   },
   // Only content loaders need these, and they run before anything is bundled.
-  vite: { build: { rolldownOptions: { external: ['@x/benchmarks/tasks', '@x/vq'] } } },
+  vite: { build: { rolldownOptions: { external: ['@x/attention', '@x/benchmarks/tasks', '@x/diffusion', '@x/vq'] } } },
   integrations: [
     starlight({
       title: '@x',
@@ -64,7 +64,11 @@ export default defineConfig({
         },
         ...families.map((family) => ({
           label: family.title,
-          items: family.methods.map((method) => ({ label: method.title, link: `/methods/${method.id}/` })),
+          collapsed: true,
+          items: family.kinds.map((kind) => ({
+            label: kind.title,
+            items: kind.methods.map((method) => ({ label: method.title, link: `/methods/${method.id}/` })),
+          })),
         })),
         {
           label: 'Measured',

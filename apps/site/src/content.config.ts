@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
+import { parseFrontmatter } from '@astrojs/markdown-remark'
 import { docsLoader } from '@astrojs/starlight/loaders'
 import { docsSchema } from '@astrojs/starlight/schema'
 import { readClaims, readResults, reproduceCommand } from '@x/benchmarks/results'
@@ -7,26 +8,32 @@ import type { ClaimsFile, Result } from '@x/benchmarks/result'
 import { defineCollection } from 'astro:content'
 import type { Loader } from 'astro/loaders'
 import { z } from 'astro/zod'
+import type { Drawn } from './charts/draw.ts'
 import type { Method } from './families.ts'
 import { picturesOf, type Picture } from './measurements/pictures.ts'
 import type { TaskDescription } from './measurements/rows.ts'
 
 // Tasks and methods bring TensorFlow.js along: they are imported when their loader runs, so that pages never hold them.
 
+/** A method with what is drawn on its page. */
+export type DescribedMethod = Method & { readonly figures: readonly Drawn[] }
+
 /** One page for each method: its description from the package, its text from the file in the method's folder. */
 const methodPages: Loader = {
   name: 'methods',
   async load({ store, parseData, renderMarkdown, watcher }) {
     const { methods } = await import('./families.ts')
+    const { figuresOf } = await import('./figures/figures.ts')
     async function load(): Promise<void> {
       store.clear()
       for (const method of methods) {
-        const text = readFileSync(method.file, 'utf8')
-        const rendered = await renderMarkdown(text, { fileURL: pathToFileURL(method.file) })
+        const { content } = parseFrontmatter(readFileSync(method.file, 'utf8'))
+        const rendered = await renderMarkdown(content, { fileURL: pathToFileURL(method.file) })
+        const figures = await figuresOf(method)
         store.set({
           id: method.id,
-          data: await parseData({ id: method.id, data: { ...method } }),
-          body: text,
+          data: await parseData({ id: method.id, data: { ...method, figures } }),
+          body: content,
           rendered,
         })
       }
@@ -39,7 +46,7 @@ const methodPages: Loader = {
 
 export const collections = {
   docs: defineCollection({ loader: docsLoader(), schema: docsSchema() }),
-  methods: defineCollection({ loader: methodPages, schema: z.custom<Method>() }),
+  methods: defineCollection({ loader: methodPages, schema: z.custom<DescribedMethod>() }),
   tasks: defineCollection({
     loader: async () => {
       const { tasks } = await import('@x/benchmarks/tasks')

@@ -10,10 +10,9 @@ export async function readEntries(): Promise<Entry[]> {
   return entries.sort((a, b) => (a.result.key < b.result.key ? -1 : 1))
 }
 
-/** The described methods, family by family, in the order of their packages. */
+/** The described methods, in the order of their packages. */
 export async function readMethods(): Promise<Method[]> {
-  const methods = (await getCollection('methods')).map(({ data }) => data)
-  return methods.sort((a, b) => (a.family === b.family ? a.order - b.order : a.family < b.family ? -1 : 1))
+  return (await getCollection('methods')).map(({ data }) => data).sort((a, b) => a.order - b.order)
 }
 
 export interface MeasuredTask {

@@ -1,9 +1,11 @@
 import { checkOptions, type MethodDescription, type OptionsSchema } from '@x/core-gpu'
+import type * as v from 'valibot'
 import type { Sampler } from '../sampler.ts'
 
 /** A described sampler; called with its options, it makes one. */
 export interface SamplerMethod<Options> extends MethodDescription {
   (options?: Options): Sampler
+  readonly options: v.ObjectSchema<v.ObjectEntries, undefined>
 }
 
 /**
@@ -16,7 +18,7 @@ export function defineSampler<Options extends object, Checked>(
     readonly create: (options: Checked) => Sampler
   },
 ): SamplerMethod<Options> {
-  const { create, options: schema, ...description } = definition
-  const make = (options?: Options): Sampler => create(checkOptions(schema, options ?? ({} as Options)))
+  const { create, ...description } = definition
+  const make = (options?: Options): Sampler => create(checkOptions(description.options, options ?? ({} as Options)))
   return Object.assign(make, description)
 }
