@@ -5,7 +5,7 @@ import rehypeKatex from 'rehype-katex'
 import remarkMath from 'remark-math'
 import linksValidator from 'starlight-links-validator'
 import { families } from './src/families.ts'
-import { focusableFormulas } from './src/markdown/focusable-formulas.ts'
+import { focusableScrollers } from './src/markdown/focusable-scrollers.ts'
 import { prefixLinks } from './src/markdown/prefix-links.ts'
 
 const base = process.env.SITE_BASE ?? '/'
@@ -19,7 +19,7 @@ export default defineConfig({
   markdown: {
     processor: unified({
       remarkPlugins: [remarkMath],
-      rehypePlugins: [rehypeKatex, focusableFormulas, [prefixLinks, { base }]],
+      rehypePlugins: [rehypeKatex, focusableScrollers, [prefixLinks, { base }]],
     }),
   },
   // Only content loaders need these, and they run before anything is bundled.

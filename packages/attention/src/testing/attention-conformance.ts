@@ -209,14 +209,18 @@ export function attentionConformance<Options, Made extends Attention>(
         const values = await gradients[name]?.data()
         demand(values !== undefined && values.some((value) => value !== 0), `parameter "${name}" gets no gradient`)
       }
+      const forward = (input: tf.Tensor3D): tf.Tensor3D => attention.forward(input, { ...options, ...more })
+      // Every element is four more passes, of which a software adapter is slow at each: there all parameters move at once.
+      if (tf.getBackend() === 'webgpu') {
+        await checkTogether(() => tf.sum(tf.square(forward(x))), parameters, gradients)
+        await checkGradients((inputs) => forward((inputs as { x: tf.Tensor3D }).x), { x }, { elements: 1, tolerance: 4e-3 }) // prettier-ignore
+      } else
+        await checkGradients(
+          (inputs) => forward((inputs as { x: tf.Tensor3D }).x),
+          { x, ...parameters },
+          { elements: 3, tolerance: 4e-3 },
+        )
       tf.dispose([loss, gradients])
-      // Every element is four more passes, of which a software adapter is slow at each.
-      const elements = tf.getBackend() === 'webgpu' ? 1 : 3
-      await checkGradients(
-        (inputs) => attention.forward((inputs as { x: tf.Tensor3D }).x, { ...options, ...more }),
-        { x, ...parameters },
-        { elements, tolerance: 4e-3 },
-      )
       tf.dispose([x, { ...more }])
     }),
     check('refuses bad input by name, and leaves the cache as it was', (attention) => {
@@ -258,6 +262,38 @@ export function attentionConformance<Options, Made extends Attention>(
       tf.dispose([x, bad])
     }),
   ]
+}
+
+/** Compares the slope of a loss along a random direction of all parameters with its difference quotient. */
+async function checkTogether(
+  loss: () => tf.Scalar,
+  parameters: Readonly<Record<string, tf.Variable>>,
+  gradients: Readonly<Record<string, tf.Tensor>>,
+): Promise<void> {
+  const names = Object.keys(parameters)
+  const keys = key(17).split(names.length)
+  const start = names.map((name) => tf.clone(parameters[name]!))
+  const directions = names.map((name, i) => keys[i]!.normal(parameters[name]!.shape))
+  const at = async (step: number): Promise<number> => {
+    const moved = tf.tidy(() => {
+      names.forEach((name, i) => parameters[name]!.assign(tf.add(start[i]!, tf.mul(step, directions[i]!))))
+      return loss()
+    })
+    const [value] = await moved.data()
+    moved.dispose()
+    return value!
+  }
+  const step = 2 ** -6
+  const slope =
+    (8 * ((await at(step)) - (await at(-step))) - ((await at(2 * step)) - (await at(-2 * step)))) / (12 * step)
+  names.forEach((name, i) => parameters[name]!.assign(start[i]!))
+  const along = tf.tidy(() => tf.addN(names.map((name, i) => tf.sum(tf.mul(gradients[name]!, directions[i]!)))))
+  const [wanted] = await along.data()
+  tf.dispose([start, directions, along])
+  demand(
+    Math.abs(wanted! - slope) <= 4e-3 * (1 + Math.abs(slope)),
+    `parameters: the gradient gives a slope of ${wanted}, differences ${slope}`,
+  )
 }
 
 async function expectClose(name: string, got: tf.Tensor, wanted: tf.Tensor, tolerance: number): Promise<void> {

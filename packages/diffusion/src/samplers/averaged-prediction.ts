@@ -12,7 +12,10 @@ export interface AveragedOptions {
   readonly averaged?: Prediction
 }
 
-export const averagedOption = /* @__PURE__ */ v.optional(v.picklist(['x0', 'eps', 'v', 'u', 'score']), 'eps')
+export const averagedOption: v.OptionalSchema<v.GenericSchema<Prediction>, 'eps'> = /* @__PURE__ */ v.optional(
+  /* @__PURE__ */ v.picklist(['x0', 'eps', 'v', 'u', 'score']),
+  'eps',
+)
 
 /** Calls a denoiser for a prediction of the kind that is averaged. */
 export function outputOf(
