@@ -73,6 +73,8 @@ export default defineConfig({
           include: ['packages/*/src/**/*.webgpu.test.ts', 'benchmarks/src/**/*.webgpu.test.ts'],
           // The Vulkan loader reads the environment before any script runs: a forked process has it in time.
           pool: 'forks',
+          // Compiling programs takes a software adapter most of the time: what one file has compiled serves the next.
+          isolate: false,
           env: { VK_DRIVER_FILES: driver, LD_LIBRARY_PATH: dirname(driver), XDG_RUNTIME_DIR: tmpdir() },
         },
       },

@@ -116,7 +116,7 @@ function family(
   const missing = listed.find((method) => !pages.some((page) => `${id}/${basename(page, '.md')}` === method.id))
   if (missing !== undefined) throw new RangeError(`${missing.id}: ${name} lists it, but it has no page`)
   const described = pages
-    .map((page) => describe(id, join(source, page), exported, listed))
+    .map((page) => describe(id, join(source, page), exported, listed, kinds))
     .sort((a, b) => a.order - b.order || (a.title < b.title ? -1 : 1))
   return {
     id,
@@ -125,7 +125,7 @@ function family(
     kinds: Object.entries(kinds).map(([kind, title]) => ({
       id: kind,
       title,
-      methods: described.filter((method) => method.kind === kind).map((method) => ({ ...method, kindTitle: title })),
+      methods: described.filter((method) => method.kind === kind),
     })),
   }
 }
@@ -135,24 +135,25 @@ function describe(
   file: string,
   exported: object,
   listed: readonly Listed[],
-): Omit<Method, 'kindTitle'> {
+  kinds: Readonly<Record<string, string>>,
+): Method {
   const name = basename(file, '.md')
-  const common = { id: `${family}/${name}`, family, name, package: `@x/${family}`, file }
   const kind = basename(dirname(dirname(file)))
+  const common = { id: `${family}/${name}`, family, kind, kindTitle: kinds[kind]!, name, package: `@x/${family}`, file }
   const { frontmatter, content: text } = parseFrontmatter(readFileSync(file, 'utf8'))
   const order = listed.findIndex(({ id }) => id === common.id)
   if (order < 0) {
     const { title, summary, paper = null, imports, use } = frontmatter as Partial<Record<string, never>>
     if (!title || !summary || !imports || !use)
       throw new RangeError(`${file}: expected title, summary, imports and use in its head, since no list describes it`)
-    return { ...common, kind, title, summary, paper, exportName: null, options: [], use: { imports, code: use }, text, order: listed.length } // prettier-ignore
+    return { ...common, title, summary, paper, exportName: null, options: [], use: { imports, code: use }, text, order: listed.length } // prettier-ignore
   }
   const { title, summary, paper } = listed[order]!
   const entry = Object.entries(exported).find(([, value]) => value === listed[order])
   if (entry === undefined) throw new RangeError(`${common.id}: its package lists it but does not export it`)
   const { entries } = (entry[1] as { readonly options: { readonly entries: Readonly<Record<string, Schema>> } }).options
   const options = Object.entries(entries).map(([option, schema]) => optionOf(option, schema))
-  return { ...common, kind, title, summary, paper: { ...paper }, exportName: entry[0], options, use: null, text, order }
+  return { ...common, title, summary, paper: { ...paper }, exportName: entry[0], options, use: null, text, order }
 }
 
 /** The part of an option's schema that says what happens when the option is left out. */
