@@ -48,7 +48,7 @@ interface Option {
 }
 
 /** Methods that do the same kind of thing. */
-export interface Kind {
+interface Kind {
   readonly id: string
   readonly title: string
   readonly methods: readonly Method[]

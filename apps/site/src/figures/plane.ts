@@ -9,7 +9,7 @@ export type Point = readonly [x: number, y: number]
 export const ring = await useBackend('cpu').then(() => gaussianRing({ radius: 1.5, noise: 0.12 }))
 
 /** Samples of it, to see where it lies. */
-export const cloud: readonly Point[] = pointsOf(await ring.sample(400, key(1)).data())
+const cloud: readonly Point[] = pointsOf(await ring.sample(400, key(1)).data())
 
 /** Levels from noise almost alone to clean. */
 export function planeGrid(steps: number): Grid {

@@ -89,7 +89,7 @@ export function attentionConformance<Options, Made extends Attention>(
     check('lets no token see a later one, or another sequence', async (attention) => {
       const x = tokens(attention, 3)
       const y = run(attention, x)
-      for (let at = 1; at < length; at++) {
+      for (const at of slow() ? [2] : Array.from({ length: length - 1 }, (_, i) => i + 1)) {
         // The other sequence, and this one's tokens from here on, are others.
         const other = tf.tidy(() => {
           const replaced = key(4).normal<tf.Rank.R3>([batch, length, attention.dim])
@@ -108,7 +108,8 @@ export function attentionConformance<Options, Made extends Attention>(
       const x = tokens(attention, 5)
       const y = run(attention, x)
       const cuts = Array.from({ length: length - 1 }, (_, at) => [at + 1, length - at - 1])
-      for (const chunks of [[length], Array.from({ length }, () => 1), [2, 2, 2], [1, 3, 2], ...cuts]) {
+      const others = slow() ? [] : [[length], [2, 2, 2], ...cuts]
+      for (const chunks of [Array.from({ length }, () => 1), [1, 3, 2], ...others]) {
         const cache = attention.createCache({ batch, capacity: length + 2 })
         const z = inChunks(attention, x, chunks, cache)
         await same(`outputs in chunks of ${chunks.join(', ')}`, z, y)
@@ -210,8 +211,8 @@ export function attentionConformance<Options, Made extends Attention>(
         demand(values !== undefined && values.some((value) => value !== 0), `parameter "${name}" gets no gradient`)
       }
       const forward = (input: tf.Tensor3D): tf.Tensor3D => attention.forward(input, { ...options, ...more })
-      // Every element is four more passes, of which a software adapter is slow at each: there all parameters move at once.
-      if (tf.getBackend() === 'webgpu') {
+      // Every element is four more passes.
+      if (slow()) {
         await checkTogether(() => tf.sum(tf.square(forward(x))), parameters, gradients)
         await checkGradients((inputs) => forward((inputs as { x: tf.Tensor3D }).x), { x }, { elements: 1, tolerance: 4e-3 }) // prettier-ignore
       } else
@@ -264,6 +265,11 @@ export function attentionConformance<Options, Made extends Attention>(
   ]
 }
 
+/** Whether this may be a software adapter, which is slow at every program: there fewer cuts are tried, and parameters move together. */
+function slow(): boolean {
+  return tf.getBackend() === 'webgpu'
+}
+
 /** Compares the slope of a loss along a random direction of all parameters with its difference quotient. */
 async function checkTogether(
   loss: () => tf.Scalar,
@@ -283,7 +289,7 @@ async function checkTogether(
     moved.dispose()
     return value!
   }
-  const step = 2 ** -6
+  const step = 2 ** -8
   const slope =
     (8 * ((await at(step)) - (await at(-step))) - ((await at(2 * step)) - (await at(-2 * step)))) / (12 * step)
   names.forEach((name, i) => parameters[name]!.assign(start[i]!))
@@ -291,7 +297,7 @@ async function checkTogether(
   const [wanted] = await along.data()
   tf.dispose([start, directions, along])
   demand(
-    Math.abs(wanted! - slope) <= 4e-3 * (1 + Math.abs(slope)),
+    Math.abs(wanted! - slope) <= 1e-2 * (1 + Math.abs(slope)),
     `parameters: the gradient gives a slope of ${wanted}, differences ${slope}`,
   )
 }

@@ -48,7 +48,10 @@ describe('tokenizers', () => {
               const pair = `${piece[i]} ${piece[i + 1]}`
               counts.set(pair, (counts.get(pair) ?? 0) + 1)
             }
-          const pairs = [...counts].map(([pair, count]) => [...(pair.split(' ').map(Number) as [number, number]), count] as const) // prettier-ignore
+          const pairs = [...counts].map(([pair, count]) => {
+            const [left, right] = pair.split(' ').map(Number) as [number, number]
+            return [left, right, count] as const
+          })
           const best = pairs
             .filter(([, , count]) => count > 1)
             .sort((a, b) => b[2] - a[2] || a[0] - b[0] || a[1] - b[1])[0]

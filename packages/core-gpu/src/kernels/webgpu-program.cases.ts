@@ -46,7 +46,8 @@ export function programCases(): void {
   })
 
   it('say how large a tensor is that the adapter cannot bind', () => {
-    const x = tf.tensor1d([1])
+    // Computed, so that it is there: the device below has no commands to bring it.
+    const x = tf.tidy(() => tf.square(tf.tensor1d([1])))
     const device = { limits: { maxStorageBufferBindingSize: 2 } }
     const backend = Object.create(tf.backend(), { device: { value: device } }) as tf.KernelBackend
     const program = { name: 'copy', reads: { x }, writes: {}, workgroups: 1, main: '' }
