@@ -11,6 +11,11 @@ export interface DpmSolverSinglestepOptions {
   /** what is taken for smooth: `denoised` is DPM-Solver++, `noise` is DPM-Solver; default `denoised` */
   readonly predicted?: Predicted
   /**
+   * What the integral is taken of: `midpoint` the second of two predictions as if it stood in the middle, and a line through
+   * the first and the last of three; `heun` a line through two, a parabola through three. Default `midpoint`
+   */
+  readonly solver?: 'midpoint' | 'heun'
+  /**
    * Where the denoiser is called within a step of order 2 or 3. `between`: at levels of its own, so that each step costs
    * `order` calls. `grid`: at the grid's next levels, so that a step goes over as many of them, and each costs one call.
    * Default `between`
@@ -37,14 +42,15 @@ export const dpmSolverSinglestep: SamplerMethod<DpmSolverSinglestepOptions> = /*
   options: v.object({
     order: v.optional(v.pipe(integer(1), v.maxValue(3)), 2),
     predicted: v.optional(v.picklist(['denoised', 'noise']), 'denoised'),
+    solver: v.optional(v.picklist(['midpoint', 'heun']), 'midpoint'),
     points: v.optional(v.picklist(['between', 'grid']), 'between'),
   }),
-  create: ({ order, predicted, points }) =>
+  create: ({ order, predicted, solver, points }) =>
     points === 'between'
       ? stepwise(
           ({ denoise }) =>
             (x, { from, to }) =>
-              singlestep(denoise, x, { from, to, order, predicted }),
+              singlestep(denoise, x, { from, to, order, predicted, solver }),
         )
-      : stepwise((sampling) => singlestepFromGrid(sampling, order, predicted)),
+      : stepwise((sampling) => singlestepFromGrid(sampling, { order, predicted, solver })),
 })
