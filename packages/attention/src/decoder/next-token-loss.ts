@@ -37,13 +37,13 @@ export function nextTokenLoss(model: Decoder, tokens: tf.Tensor2D, options: Next
  */
 export function crossEntropy(logits: tf.Tensor2D, wanted: tf.Tensor1D): tf.Tensor1D {
   const places = logits.shape[1]
-  const chosen = (): tf.Tensor => tf.cast(tf.oneHot(wanted, places), 'float32')
+  const chosen = (of: tf.Tensor): tf.Tensor => tf.cast(tf.oneHot(of as tf.Tensor1D, places), 'float32')
   const compute = tf.customGrad((x, save) => {
-    ;(save as (tensors: tf.Tensor[]) => void)([x as tf.Tensor])
+    ;(save as (tensors: tf.Tensor[]) => void)([x as tf.Tensor, wanted])
     return {
-      value: tf.neg(tf.sum(tf.mul(logSoftmax(x as tf.Tensor), chosen()), 1)),
-      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
-        tf.mul(tf.expandDims(dy, 1), tf.sub(softmax(saved!), chosen())),
+      value: tf.neg(tf.sum(tf.mul(logSoftmax(x as tf.Tensor), chosen(wanted)), 1)),
+      gradFunc: (dy: tf.Tensor, [saved, places]: tf.Tensor[]) =>
+        tf.mul(tf.expandDims(dy, 1), tf.sub(softmax(saved!), chosen(places!))),
     }
   })
   return compute(logits) as tf.Tensor1D
