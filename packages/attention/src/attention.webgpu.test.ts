@@ -70,5 +70,8 @@ describe.skipIf(!device)(`attention on webgpu (${where})`, patience, () => {
       elementsPerToken: 10,
     }),
   ]
-  it.each(checks)('$name', ({ run }) => run())
+  // What the engine does with any projection is tried with three of them: a software adapter is slow at all of it.
+  const engineOnly =
+    /attention\/(mqa|gla|mfa|tpa|gta) .*(mask and a bias|truncated|later one|keeps the shape|sees nothing)/
+  it.each(checks.filter(({ name }) => !engineOnly.test(name)))('$name', ({ run }) => run())
 })
