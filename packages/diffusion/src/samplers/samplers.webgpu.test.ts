@@ -82,7 +82,10 @@ describe.skipIf(!device)(`samplers on webgpu (${where})`, () => {
     ...samplerChecks(tcd, { calls: 4, draws: true }),
     ...samplerChecks(unipc, { options: { order: 3 }, calls: 4 }),
   ]
-  it.each(checks)('$name', ({ run }) => run())
+  // What belongs to the walk along a grid is tried with some of them: a software adapter is slow at all of it.
+  const walk =
+    /^(?!diffusion\/(ddim|ddpm|heun|dpm-solver-multistep|rk45) ).*(reports its steps|calls the denoiser|by its arguments|not disturb|two halves)/
+  it.each(checks.filter(({ name }) => !walk.test(name)))('$name', ({ run }) => run())
 
   describe.each<[string, Sampler]>([
     ['ddim', ddim()],

@@ -190,7 +190,10 @@ describe.skipIf(!device)(`quantizers on webgpu (${where})`, () => {
     }),
     ...quantizerConformance(bsq, { options: () => ({ bits: 4, groupSize: 3 }), badOptions: {}, nearest: true }),
   ]
-  it.each(checks)('$name', ({ run }) => run())
+  // What the engines do with any method is tried with some of them: a software adapter is slow at all of it.
+  const engines =
+    /^(?!vq\/(vq|simvq|fsq|lfq|residual-vq|multi-head-vq) ).*(leading shape|round trip|honours a mask|loses nothing|gradient on to)/
+  it.each(checks.filter(({ name }) => !engines.test(name)))('$name', ({ run }) => run())
 
   const golden: Record<string, (c: GoldenCase) => Promise<void>> = {
     'affine-param': checkAffine,
