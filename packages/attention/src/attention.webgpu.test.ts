@@ -1,7 +1,5 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe, it } from 'vitest'
-import { cacheCases } from './caches/cache.cases.ts'
-import { goldenSuites } from './golden/suites.ts'
 import { alibi, gla, gqa, gta, mfa, mha, mla, mqa, rope, tpa } from './index.ts'
 import { attentionConformance } from './testing/index.ts'
 
@@ -19,12 +17,6 @@ try {
 const patience = { timeout: 300_000 }
 
 describe.skipIf(!device)(`attention on webgpu (${where})`, patience, () => {
-  describe('caches', cacheCases)
-
-  describe.each(goldenSuites())('%s', (_, records, compare) => {
-    it.each(records.map((record) => [record.id, record] as const))('%s', (_, record) => compare(record))
-  })
-
   const small = { dim: 8, heads: 2, positions: rope() }
   const latent = { dim: 8, heads: 4, kvRank: 6, nopeDim: 4, ropeDim: 2 }
   const checks = [
