@@ -98,6 +98,11 @@ describe('the built site', () => {
     expect(dead).toEqual([])
   })
 
+  it('sets every formula', () => {
+    const broken = pagesIn(out).filter((page) => read(out, page.slice(base.length)).includes('katex-error'))
+    expect(broken).toEqual([])
+  })
+
   it('copies every result as raw data', () => {
     const files = globSync('results/*/*.json', { cwd: out })
     const stored = globSync('results/*/{vq,kernels}/**/*.json', { cwd: join(folder, 'bench') })
