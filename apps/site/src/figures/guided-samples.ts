@@ -20,17 +20,17 @@ const scenes: Readonly<Record<string, Scene>> = {
   'classifier-free': {
     guidance: diffusion.classifierFree({ weight: 4 }),
     title: 'Conditional samples, weight 1 and 4',
-    note: 'dark: weight 1; bright: weight 4, alike and pushed out',
+    note: 'blue: weight 1; orange: weight 4, alike and pushed out',
   },
   'limited-interval': {
     guidance: diffusion.limitedInterval(diffusion.classifierFree({ weight: 4 }), diffusion.edmInterval(0.1, 0.8)),
     title: 'Conditional samples, weight 4 at some levels',
-    note: 'dark: not guided; bright: guided where sigma / alpha is 0.1 to 0.8',
+    note: 'blue: not guided; orange: guided where sigma / alpha is 0.1 to 0.8',
   },
   'auto-guidance': {
     guidance: diffusion.autoGuidance(blurred.denoise, { weight: 1.6 }),
     title: 'Conditional samples, guided by a blurred model',
-    note: 'dark: not guided; bright: away from the blurred model, weight 1.6',
+    note: 'blue: not guided; orange: away from the blurred model, weight 1.6',
   },
 }
 
