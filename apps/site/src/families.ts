@@ -73,6 +73,7 @@ export const families: readonly Family[] = numbered([
     projections: 'Attentions',
     positions: 'Positions',
     caches: 'Caches',
+    storages: 'Storages',
   }),
   family('diffusion', 'Diffusion', diffusion, diffusion.samplers, {
     samplers: 'Samplers',

@@ -1,9 +1,26 @@
 // What every use of this package needs from the core.
 export { key, type Key, useBackend } from '@x/core-gpu'
 export type { Attention, AttentionOptions, ForwardOptions } from './attention.ts'
-export type { CacheOptions, KvCache, Streams } from './caches/cache.ts'
-export { ContiguousCache } from './caches/contiguous/contiguous.ts'
-export { LatentCache, type LatentCacheOptions } from './caches/latent/latent.ts'
+export { BaseCache } from './caches/base-cache.ts'
+export type {
+  CacheKind,
+  CacheKindOptions,
+  CacheOptions,
+  KvCache,
+  Reach,
+  ReadOptions,
+  StorageOption,
+  StoredBlock,
+  Streams,
+  Tokens,
+} from './caches/cache.ts'
+export { cacheBytes, type CacheBytesOptions } from './caches/cache-bytes.ts'
+export { contiguous, ContiguousCache } from './caches/contiguous/contiguous.ts'
+export { LatentCache, type LatentCacheOptions, type LatentSizes, latentStreams } from './caches/latent/latent.ts'
+export { PagePool, type PagePoolOptions } from './caches/paged/page-pool.ts'
+export { paged, PagedCache, type PagedOptions } from './caches/paged/paged.ts'
+export { perChannel, PerChannelCache, type PerChannelOptions } from './caches/per-channel/per-channel.ts'
+export { ring, RingCache, type RingOptions } from './caches/ring/ring.ts'
 export { gqaToMla } from './conversions/gqa-to-mla.ts'
 export { mhaToGqa, type MhaToGqaOptions } from './conversions/mha-to-gqa.ts'
 export { type LowRankAttention, mhaToMla, type MhaToMlaOptions } from './conversions/mha-to-mla.ts'
@@ -50,6 +67,13 @@ export type { Projection, ProjectionContext, View, ViewSizes } from './projectio
 export { tpa, type TpaOptions } from './projections/tpa/tpa.ts'
 export type { ScoreMod, ScorePlace } from './scoring/scoring.ts'
 export { SoftmaxAttention, type SoftmaxAttentionParts } from './softmax-attention.ts'
+export type { BytesOptions } from './storages/bytes/scaled-bytes.ts'
+export { columns, latentFp8, type LatentFp8Options } from './storages/columns/columns.ts'
+export { float16 } from './storages/float16/float16.ts'
+export { float32 } from './storages/float32/float32.ts'
+export { fp8 } from './storages/fp8/fp8.ts'
+export { int8 } from './storages/int8/int8.ts'
+export { isStorage, type RowPart, type Storage } from './storages/storage.ts'
 export { bpeTokenizer, type BpeTokenizer, type Merges, trainBpe } from './tokenizers/bpe-tokenizer.ts'
 export { byteTokenizer } from './tokenizers/byte-tokenizer.ts'
 export { characterTokenizer } from './tokenizers/character-tokenizer.ts'

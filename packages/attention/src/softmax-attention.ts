@@ -1,12 +1,33 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { BaseModule, describeShape, describeValue, type Key, Linear, requireShape, variable } from '@x/core-gpu'
+import {
+  type Attended,
+  BaseModule,
+  describeShape,
+  describeValue,
+  type Key,
+  Linear,
+  mergeAttention,
+  requireShape,
+  variable,
+} from '@x/core-gpu'
 import type { Attention, AttentionOptions, ForwardOptions } from './attention.ts'
-import type { CacheOptions, KvCache } from './caches/cache.ts'
+import type { CacheOptions, KvCache, Reach, ReadOptions, StoredBlock, Tokens } from './caches/cache.ts'
+import { contiguous } from './caches/contiguous/contiguous.ts'
 import { none } from './positions/none/none.ts'
 import type { PositionEncoding, Positions } from './positions/position.ts'
 import { joinHeads } from './projections/heads.ts'
 import type { Projection, ProjectionContext } from './projections/projection.ts'
-import { attendScored, type ScoredCall, scoreBias, scoreMask, type ScoreMod, type Scoring } from './scoring/scoring.ts'
+import {
+  attendScored,
+  isSeen,
+  type ScoredCall,
+  scoreBias,
+  scoreMask,
+  type ScoreMod,
+  type Scoring,
+  windowBounds,
+} from './scoring/scoring.ts'
+import { tidyAttended } from './scoring/tidy-attended.ts'
 
 /** The parts of an attention. */
 export interface SoftmaxAttentionParts<P extends Projection = Projection> {
@@ -121,9 +142,10 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
       const context = { turn, turnsValues: this.#scoring.encoding.turnsValues ?? false, firstValues }
       const q = this.projection.queries(x, context)
       const tokens = this.projection.tokens(x, context)
-      cache?.append(tokens)
-      const seen = cache ? { ...call, lengths: cache.lengths } : call
-      const o = this.#attend(q, cache?.read() ?? tokens, keys, seen)
+      const lengths = before.map((count) => count + length)
+      const o = cache
+        ? cache.append(tokens, (blocks) => this.#attendStored(q, blocks, lengths, call), this.#readOptions())
+        : this.#attend(q, tokens, keys, call).output
       return this.#output(x, context.turnsValues ? turn(o, true) : o)
     })
   }
@@ -134,30 +156,58 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
    * @param seen tokens as the projection makes them, [B, heads, S, width], or a cache
    * @param keys S, or how many tokens the cache holds at most
    */
-  attendOver(
-    x: tf.Tensor3D,
-    seen: Readonly<Record<string, tf.Tensor4D>> | KvCache,
-    keys: number,
-    options: ForwardOptions,
-  ): tf.Tensor3D {
+  attendOver(x: tf.Tensor3D, seen: Tokens | KvCache, keys: number, options: ForwardOptions): tf.Tensor3D {
     return tf.tidy(() => {
       const call = this.#call(x.shape[0], x.shape[1], keys, options)
       const q = this.projection.queries(x, still)
       const o = isCache(seen)
-        ? this.#attend(q, seen.read(), keys, { ...call, lengths: seen.lengths })
-        : this.#attend(q, seen, keys, call)
+        ? this.#attendStored(q, seen.blocks(this.#readOptions()), seen.lengths, call)
+        : this.#attend(q, seen, keys, call).output
       return this.#output(x, o)
     })
   }
 
-  createCache(options: CacheOptions): KvCache {
-    return this.projection.createCache(options)
+  createCache({ kind = this.projection.cacheKind ?? contiguous(), ...options }: CacheOptions): KvCache {
+    return kind.create(this.projection.streams, { ...options, reach: this.#reach })
   }
 
-  #attend(q: tf.Tensor4D, tokens: Readonly<Record<string, tf.Tensor4D>>, keys: number, call: ScoredCall): tf.Tensor4D {
+  /** How far back queries see. */
+  get #reach(): Reach {
+    return { last: windowBounds(this.#scoring.window)[0] + 1, first: this.#scoring.keepFirst }
+  }
+
+  #readOptions(): ReadOptions {
+    const hasKernel = tf.getKernel('XAttendCachedHalf', tf.getBackend()) !== undefined
+    return { half: hasKernel && (this.projection.readsHalves ?? false) && !this.#scoring.scoreMod }
+  }
+
+  #attend(q: tf.Tensor4D, tokens: Tokens, keys: number, call: ScoredCall): Attended {
     const view = this.projection.view(q, tokens, { queries: q.shape[2], keys })
-    const o = attendScored(view.q, view.k, view.v, this.#scoring, call)
-    return view.finish?.(o) ?? o
+    const { output, logSumExp } = attendScored(view.q, view.k, view.v, this.#scoring, call)
+    return { output: view.finish?.(output) ?? output, logSumExp }
+  }
+
+  /** Attends over the blocks of a cache that are seen, and joins what they give. */
+  #attendStored(
+    q: tf.Tensor4D,
+    blocks: readonly StoredBlock[],
+    lengths: readonly number[],
+    call: ScoredCall,
+  ): tf.Tensor4D {
+    const seen = blocks.filter((block) => isSeen(block, lengths, q.shape[2], this.#scoring))
+    let merged: Attended | undefined
+    for (const block of seen.length > 0 ? seen : blocks.slice(0, 1)) {
+      const known = merged
+      merged = tidyAttended(() => {
+        const keys = block.positions === 0 ? Math.min(block.slots, Math.max(...lengths)) : block.slots
+        // A sink counts once.
+        const own = { ...call, stored: { block, lengths }, ...(known && { sinks: undefined }) }
+        const next = this.#attend(q, block.read(), keys, own)
+        return known ? mergeAttention([known, next]) : next
+      })
+      if (known) tf.dispose({ ...known })
+    }
+    return merged!.output
   }
 
   /** @returns [B, L, D] of outputs [B, h, L, dv] */
@@ -210,6 +260,11 @@ export class SoftmaxAttention<P extends Projection = Projection> extends BaseMod
       throw new RangeError(`cache: expected streams ${wanted}, got ${JSON.stringify(cache.streams)}`)
     if (cache.lengths.length !== batch)
       throw new RangeError(`cache: expected one for a batch of ${batch}, got ${cache.lengths.length}`)
+    const { last, first } = this.#reach
+    if (cache.reach.last < Infinity && (cache.reach.last < last || cache.reach.first < first))
+      throw new RangeError(
+        `cache: expected one that keeps what the attention sees, got one for ${describeReach(cache.reach)}`,
+      )
     const stored = Math.max(...cache.lengths)
     if (stored + length > cache.capacity)
       throw new RangeError(
@@ -233,10 +288,14 @@ export function isCache(value: unknown): value is KvCache {
   return (
     typeof value === 'object' &&
     value !== null &&
-    ['append', 'read', 'truncate', 'fork', 'export'].every(
+    ['append', 'blocks', 'truncate', 'fork', 'export'].every(
       (name) => typeof (value as Record<string, unknown>)[name] === 'function',
     )
   )
+}
+
+function describeReach({ last, first }: Reach): string {
+  return first > 0 ? `the last ${last} tokens and the first ${first}` : `the last ${last} tokens`
 }
 
 function requirePositions(given: Positions, batch: number, length: number): void {

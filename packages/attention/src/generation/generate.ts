@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { key as makeKey, type Key, requireInteger } from '@x/core-gpu'
+import type { CacheOptions } from '../caches/cache.ts'
 import type { Decoder } from '../decoder/decoder.ts'
 import { type Prompts, readPrompts, requirePrompts, rowsOf } from './prompts.ts'
 import { drawToken, requireSampling, type SamplingOptions, tokenDistribution } from './token-distribution.ts'
@@ -13,6 +14,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly key?: Key
   /** tokens of a prompt that are read at once; default 512 */
   readonly chunk?: number
+  /**
+   * How tokens are kept, as `createCache` takes it; default: contiguous, float32. Prompts of different lengths are filled up
+   * and what was too much taken back, for which a ring needs `spare`.
+   */
+  readonly cache?: Pick<CacheOptions, 'kind' | 'storage'>
   /** ends generation by its reason, after the token under way */
   readonly signal?: AbortSignal
 }
@@ -48,6 +54,7 @@ export async function* stream(
   const keys = prompts.map((_, i) => key.fold(i))
   const running = new Set(prompts.keys())
   const cache = model.createCache({
+    ...options.cache,
     batch: prompts.length,
     capacity: Math.max(...prompts.map(({ length }) => length)) + maxTokens,
   })

@@ -43,7 +43,7 @@ export async function speculate(
   const running = new Set(maxTokens > 0 ? prompts.keys() : [])
   let [proposed, accepted] = [0, 0]
   const longest = Math.max(...prompts.map(({ length }) => length))
-  const room = { batch: prompts.length, capacity: longest + maxTokens + ahead + 1 }
+  const room = { ...options.cache, batch: prompts.length, capacity: longest + maxTokens + ahead + 1 }
   const [own, drafted] = [model.createCache(room), draft.createCache(room)]
   try {
     // Both caches hold all tokens but the last.

@@ -4,6 +4,9 @@ import { rmsNorm, type Module, valueAndGradients } from '@x/core-gpu'
 import { expectGolden } from '@x/core-gpu/testing'
 import { expect } from 'vitest'
 import type { Attention } from '../attention.ts'
+import type { StoredBlock, Streams } from '../caches/cache.ts'
+import { cacheBytes } from '../caches/cache-bytes.ts'
+import { contiguous } from '../caches/contiguous/contiguous.ts'
 import type { LatentCache } from '../caches/latent/latent.ts'
 import {
   alibi,
@@ -36,6 +39,12 @@ import {
 } from '../index.ts'
 import type { LatentPath } from '../projections/latent-projection.ts'
 import { attendScored, type Scoring, type ScoreMod } from '../scoring/scoring.ts'
+import { latentFp8 } from '../storages/columns/columns.ts'
+import { float16 } from '../storages/float16/float16.ts'
+import { float32 } from '../storages/float32/float32.ts'
+import { fp8 } from '../storages/fp8/fp8.ts'
+import { int8 } from '../storages/int8/int8.ts'
+import type { Storage } from '../storages/storage.ts'
 import { expectRecorded, type GoldenRecord, recordedTensor, type RecordedTensor, recordedValues } from './golden.ts'
 
 /** The numbers of the configuration. */
@@ -142,7 +151,7 @@ export async function checkVoRope(record: GoldenRecord): Promise<void> {
   for (const shift of [0, 1000]) {
     const positions = Array.from({ length: q!.shape[2] }, (_, i) => shift + i)
     const turn = (x: tf.Tensor4D): tf.Tensor4D => encoding.rotate!(x, positions)
-    const o = attendScored(turn(q!), turn(k!), turn(v!), scoringOf(record), { training: false })
+    const { output: o } = attendScored(turn(q!), turn(k!), turn(v!), scoringOf(record), { training: false })
     await expectRecorded(record, 'o', encoding.rotate!(o, positions, { inverse: true }))
   }
 }
@@ -156,7 +165,7 @@ export async function checkQkNorm(record: GoldenRecord): Promise<void> {
   await expectRecorded(
     record,
     'o',
-    attendScored(ready(q!, gq!), ready(k!, gk!), v!, scoringOf(record), { training: false }),
+    attendScored(ready(q!, gq!), ready(k!, gk!), v!, scoringOf(record), { training: false }).output,
   )
 }
 
@@ -211,10 +220,12 @@ export async function checkScores(record: GoldenRecord): Promise<void> {
     ['plain operations', identity],
   ] as const)
     // prettier-ignore
-    await expectRecorded(record, 'o', attendScored(q, k, v, { ...scoring, scoreMod }, call)).catch((error: Error) => {
+    await expectRecorded(record, 'o', attendScored(q, k, v, { ...scoring, scoreMod }, call).output).catch((error: Error) => {
       throw new Error(`${way}: ${error.message}`, { cause: error })
     })
-  await expectRecorded(record, 'o', attendScored(q, k, v, scoring, { ...call, lengths: Array.from({ length: q.shape[0] }, () => S) })) // prettier-ignore
+  const lengths = Array.from({ length: q.shape[0] }, () => S)
+  const block = { slots: S, positions: 0, until: lengths, read: () => ({ k, v }) }
+  await expectRecorded(record, 'o', attendScored(q, k, v, scoring, { ...call, stored: { block, lengths } }).output)
   if (expected['slopes'])
     recordedValues(expected['slopes']).forEach((slope, s) => expect(alibiSlopes(q.shape[1])[s]).toBeCloseTo(slope, 9))
 }
@@ -233,7 +244,7 @@ export async function checkScoreGradients(record: GoldenRecord): Promise<void> {
     const { gradients } = valueAndGradients(parameters, () => {
       const [q, k, v] = names.map((name) => parameters[name]! as unknown as tf.Tensor4D)
       const sinks = parameters['sinks'] as unknown as tf.Tensor1D | undefined
-      const o = attendScored(q!, k!, v!, { ...scoring, scoreMod }, { sinks, training: true })
+      const o = attendScored(q!, k!, v!, { ...scoring, scoreMod }, { sinks, training: true }).output
       return { loss: tf.sum(tf.mul(o, upstream)) }
     })
     for (const name of Object.keys(parameters)) {
@@ -532,28 +543,83 @@ export async function checkJointSvd(record: GoldenRecord): Promise<void> {
 
 /** What a cache of one token holds, for the models whose shapes are published. */
 export async function checkBytes(record: GoldenRecord): Promise<void> {
-  const rows = record.expected['rows'] as unknown as { kind: string; model: string; elementsPerTokenPerLayer: number }[]
-  const elements: Record<string, number> = {
-    'mha(128x128) hypothetical': elementsOf(mha({ dim: 1, heads: 128, headDim: 128 })),
-    'gqa-8 hypothetical': elementsOf(gqa({ dim: 1, heads: 128, groups: 8, headDim: 128 })),
-    'gqa-8': elementsOf(gqa({ dim: 1, heads: 64, groups: 8, headDim: 128 })),
-    'mqa hypothetical': elementsOf(mqa({ dim: 1, heads: 128, headDim: 128 })),
-    mla: elementsOf(mla({ dim: 1, heads: 2, kvRank: 512, nopeDim: 128, ropeDim: 64 })),
-    'mla f32': elementsOf(mla({ dim: 1, heads: 3, kvRank: 512, nopeDim: 128, ropeDim: 64 })),
+  const rows = record.expected['rows'] as unknown as KvBytesRow[]
+  const made: Record<string, () => Attention> = {
+    'mha(128x128) hypothetical': () => mha({ dim: 1, heads: 128, headDim: 128 }),
+    'gqa-8 hypothetical': () => gqa({ dim: 1, heads: 128, groups: 8, headDim: 128 }),
+    'gqa-8': () => gqa({ dim: 1, heads: 64, groups: 8, headDim: 128 }),
+    'mqa hypothetical': () => mqa({ dim: 1, heads: 128, headDim: 128 }),
+    'expanded k192+v128': () => mha({ dim: 1, heads: 128, headDim: 192, valueDim: 128 }),
+    mla: () => mla({ dim: 1, heads: 2, kvRank: 512, nopeDim: 128, ropeDim: 64 }),
+    'mla f32': () => mla({ dim: 1, heads: 3, kvRank: 512, nopeDim: 128, ropeDim: 64 }),
+    'mla fp8 cache (512 e4m3 + 4 f32 scales + 64 bf16)': () =>
+      mla({ dim: 1, heads: 2, kvRank: 512, nopeDim: 128, ropeDim: 64 }),
   }
-  const checked = rows.filter(({ kind }) => kind in elements)
-  expect(checked.length).toBeGreaterThanOrEqual(7)
-  for (const { kind, elementsPerTokenPerLayer } of checked) expect(elements[kind]).toBe(elementsPerTokenPerLayer)
+  expect(rows.length).toBeGreaterThanOrEqual(10)
+  for (const { kind, layers, elementsPerTokenPerLayer, bytesPerTokenPerLayer, bytesAt131072Tokens } of rows) {
+    const attention = made[kind]!() as Attention & { projection: { streams: Streams } }
+    const storage = kind.includes('fp8') ? latentFp8() : kind.includes('f32') ? float32() : float16()
+    expect(bytesOf(attention, float32())).toBe(4 * elementsPerTokenPerLayer)
+    expect(bytesOf(attention, storage)).toBe(bytesPerTokenPerLayer)
+    const { streams } = attention.projection
+    expect(layers * cacheBytes(streams, { batch: 1, capacity: 131_072, storage })).toBe(bytesAt131072Tokens)
+    attention.dispose()
+  }
 }
 
-/** Counted in the backend's memory, not by the cache. */
-function elementsOf(attention: Attention): number {
+interface KvBytesRow {
+  readonly kind: string
+  readonly layers: number
+  readonly elementsPerTokenPerLayer: number
+  readonly bytesPerTokenPerLayer: number
+  readonly bytesAt131072Tokens: number
+}
+
+/** Of one token, counted in the backend's memory, not by the cache. */
+function bytesOf(attention: Attention, storage: Storage): number {
   const before = tf.memory().numBytes
-  const cache = attention.createCache({ batch: 3, capacity: 5 })
+  const cache = attention.createCache({ batch: 3, capacity: 5, storage })
   const bytes = tf.memory().numBytes - before
   expect(cache.bytes).toBe(bytes)
   cache.dispose()
   expect(tf.memory().numBytes).toBe(before)
-  attention.dispose()
-  return bytes / (3 * 5 * 4)
+  return bytes / (3 * 5)
+}
+
+// --- storages
+
+/** How a record keeps its numbers. */
+function storageOf({ id }: GoldenRecord): Storage {
+  if (id.includes('f16')) return float16()
+  const group = /group-(\d+)/.exec(id)?.[1]
+  const options = group ? { group: Number(group) } : {}
+  return id.includes('fp8') ? fp8(options) : int8(options)
+}
+
+export async function checkStorage(record: GoldenRecord): Promise<void> {
+  const storage = storageOf(record)
+  const { q, byte, packed, scale } = record.expected
+  const x = recordedTensor(record.inputs['x']!)
+  const width = x.shape.at(-1)!
+  const parts = storage.encode(tf.reshape(x, [1, 1, -1, width]))
+  await expectRecorded(record, 'dequant', tf.reshape(storage.decode(parts, width), x.shape))
+  if (scale) await expectRecorded(record, 'scale', tf.reshape(parts['scales']!, [...scale.shape]))
+  const { buffer, byteOffset, byteLength } = (await (parts['codes'] ?? parts['halves']!).data()) as Int32Array
+  const bytes = buffer.slice(byteOffset, byteOffset + byteLength)
+  const codes = q ? new Int8Array(bytes) : byte ? new Uint8Array(bytes) : new Uint32Array(bytes)
+  expect(Array.from(codes)).toEqual(Array.from(recordedValues((q ?? byte ?? packed)!)))
+}
+
+/** Attention over keys and values that a cache keeps in bytes. */
+export async function checkStoredAttention(record: GoldenRecord): Promise<void> {
+  const [q, k, v] = tensorsOf(record) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D]
+  const [batch, heads, keys, width] = k.shape
+  const streams = { k: [heads, width], v: [heads, width] } as const
+  const cache = contiguous().create(streams, { batch, capacity: keys + 2, storage: int8() })
+  cache.append({ k, v })
+  const [block] = cache.blocks() as [StoredBlock]
+  const stored = block.read()
+  const call = { training: false, stored: { block, lengths: cache.lengths } }
+  await expectRecorded(record, 'o', attendScored(q, stored['k']!, stored['v']!, scoringOf(record), call).output)
+  cache.dispose()
 }

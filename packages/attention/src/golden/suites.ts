@@ -9,6 +9,8 @@ import {
   checkRope,
   checkScoreGradients,
   checkScores,
+  checkStorage,
+  checkStoredAttention,
   checkToMla,
   checkTpa,
   checkVoRope,
@@ -43,6 +45,8 @@ export function goldenSuites(): [
     ['to mla', goldenRecords('convert', ({ id }) => id.endsWith('-to-mla')), checkToMla],
     ['pooling', [goldenRecord('convert-mha-to-gqa-meanpool')], checkPooling],
     ['joint svd', [goldenRecord('convert-joint-svd')], checkJointSvd],
+    ['storages', goldenRecords('quant', ({ id }) => id !== 'quant-int8-attention'), checkStorage],
+    ['stored attention', [goldenRecord('quant-int8-attention')], checkStoredAttention],
     ['bytes', goldenRecords('kv-bytes'), checkBytes],
   ]
 }

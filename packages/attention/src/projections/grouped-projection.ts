@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, type Key, type Layer, Linear, requireShape, RmsNorm, Sequential, variable } from '@x/core-gpu'
-import type { CacheOptions, KvCache, Streams } from '../caches/cache.ts'
-import { ContiguousCache } from '../caches/contiguous/contiguous.ts'
+import type { Streams } from '../caches/cache.ts'
 import { splitHeads } from './heads.ts'
 import type { Projection, ProjectionContext, View } from './projection.ts'
 
@@ -43,6 +42,7 @@ export class GroupedProjection extends BaseModule implements Projection {
   readonly valueWidth: number
   readonly normEpsilon: number
   readonly canTurnValues = true as const
+  readonly readsHalves = true as const
   readonly streams: Streams
 
   constructor(options: GroupedProjectionOptions) {
@@ -100,9 +100,5 @@ export class GroupedProjection extends BaseModule implements Projection {
 
   view(q: tf.Tensor4D, { k, v }: Readonly<Record<string, tf.Tensor4D>>): View {
     return { q, k: k!, v: v! }
-  }
-
-  createCache(options: CacheOptions): KvCache {
-    return new ContiguousCache(this.streams, options)
   }
 }

@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, type Key, Linear, RmsNorm } from '@x/core-gpu'
-import type { CacheOptions, KvCache, Streams } from '../caches/cache.ts'
-import { ContiguousCache } from '../caches/contiguous/contiguous.ts'
-import { LatentCache, latentStreams } from '../caches/latent/latent.ts'
+import type { CacheKind, Streams } from '../caches/cache.ts'
+import { latent, latentStreams } from '../caches/latent/latent.ts'
 import { forAllHeads, perHeadProduct, splitHeads } from './heads.ts'
 import type { Projection, ProjectionContext, View, ViewSizes } from './projection.ts'
 
@@ -110,6 +109,10 @@ export class LatentProjection extends BaseModule implements Projection {
     return path === 'absorbed' ? this.#absorbed(q, tokens) : this.#expanded(q, tokens, sizes)
   }
 
+  get cacheKind(): CacheKind | undefined {
+    return this.groups === 1 ? latent({ rank: this.#rank, ropeDim: this.turnedWidth }) : undefined
+  }
+
   /** The path that takes fewer products for these sizes. */
   cheaperPath({ queries, keys }: ViewSizes): LatentPath {
     const [nope, rope, values, rank] = [this.#nope, this.turnedWidth, this.valueWidth, this.#rank]
@@ -117,12 +120,6 @@ export class LatentProjection extends BaseModule implements Projection {
     const expanded = keys * perHead + queries * keys * (nope + rope + values)
     const absorbed = queries * perHead + queries * keys * 2 * (rank + rope)
     return absorbed < expanded ? 'absorbed' : 'expanded'
-  }
-
-  createCache(options: CacheOptions): KvCache {
-    return this.groups === 1
-      ? new LatentCache({ rank: this.#rank, ropeDim: this.turnedWidth, ...options })
-      : new ContiguousCache(this.streams, options)
   }
 
   /** The part of `kvUp` that makes keys, [h, nope, rank], and the one that makes values, [h, dv, rank]. */

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import type { Module } from '@x/core-gpu'
-import type { CacheOptions, KvCache, Streams } from '../caches/cache.ts'
+import type { CacheKind, Streams } from '../caches/cache.ts'
 
 /** What the projections of one call know of it. */
 export interface ProjectionContext {
@@ -45,11 +45,14 @@ export interface Projection extends Module {
   readonly takesFirstValues: boolean
   /** what is remembered of one token */
   readonly streams: Streams
+  /** the kind of cache where no other is asked for; default `contiguous()` */
+  readonly cacheKind?: CacheKind | undefined
+  /** whether `view` takes what a cache stores in half precision as it is; default false */
+  readonly readsHalves?: boolean
   /** @returns q [B, h, L, d], turned */
   queries(x: tf.Tensor3D, context: ProjectionContext): tf.Tensor4D
   /** @returns [B, heads, L, width] of each stream, turned */
   tokens(x: tf.Tensor3D, context: ProjectionContext): Record<string, tf.Tensor4D>
   /** Keys and values of what was remembered: the tensors of `tokens`, or the buffers of a cache. */
   view(q: tf.Tensor4D, tokens: Readonly<Record<string, tf.Tensor4D>>, sizes: ViewSizes): View
-  createCache(options: CacheOptions): KvCache
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Key, stopGradient } from '@x/core-gpu'
+import { type Attended, type Key, stopGradient } from '@x/core-gpu'
 
 /** The parts of attention in plain operations. */
 export interface ComposedOptions {
@@ -23,9 +23,9 @@ const visibleFrom = -1e38
  * @param q [B, h, L, d]
  * @param k [B, g, S, d]
  * @param v [B, g, S, dv]
- * @returns [B, h, L, dv]; 0 for a query that sees no key
+ * @returns output [B, h, L, dv], 0 for a query that sees no key, and logSumExp [B, h, L]
  */
-export function attendComposed(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, options: ComposedOptions): tf.Tensor4D {
+export function attendComposed(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, options: ComposedOptions): Attended {
   const { scale, softcap, bias, mask, scoreMod, drop } = options
   return tf.tidy(() => {
     let scores = tf.mul(perHead(q, k, true), scale) // [B, h, L, S]
@@ -40,11 +40,14 @@ export function attendComposed(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, o
     const sum = tf.sum(powers, 3, true)
     const total = sinks ? tf.add(sum, tf.exp(tf.sub(sinks, most))) : sum
     // A row that sees nothing has no weights at all.
-    const weights = tf.div(powers, tf.where(tf.greater(total, 0), total, 1))
-    if (!drop) return perHead(weights, v, false)
+    const some = tf.greater(total, 0) // [B, h, L, 1]
+    const divisor = tf.where(some, total, 1)
+    const weights = tf.div(powers, divisor)
+    const logSumExp = tf.squeeze(tf.where(some, tf.add(most, tf.log(divisor)), -Infinity), [3]) as tf.Tensor3D
+    if (!drop) return { output: perHead(weights, v, false), logSumExp }
     const kept = tf.cast(tf.greaterEqual(drop.key.uniform(weights.shape), drop.rate), 'float32')
-    return perHead(tf.mul(weights, tf.mul(kept, 1 / (1 - drop.rate))), v, false)
-  })
+    return { output: perHead(tf.mul(weights, tf.mul(kept, 1 / (1 - drop.rate))), v, false), logSumExp }
+  }) as unknown as Attended
 }
 
 /** x [B, h, n, a] times other [B, g, ...] of the head's group, without repeating it. */

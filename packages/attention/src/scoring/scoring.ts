@@ -1,13 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { attend, attendCached, type AttendOptions, describeShape, type Key, requireTensor } from '@x/core-gpu'
+import {
+  attend,
+  attendCached,
+  type Attended,
+  type AttendOptions,
+  describeShape,
+  type Key,
+  requireTensor,
+} from '@x/core-gpu'
+import type { StoredBlock } from '../caches/cache.ts'
 import type { PositionEncoding } from '../positions/position.ts'
 import { attendComposed } from './composed.ts'
+import { tidyAttended } from './tidy-attended.ts'
 
 /** Where the scores of a block of queries stand. */
 export interface ScorePlace {
   /** index of each query's own token, float32 [B or 1, 1, rows, 1] */
   readonly query: tf.Tensor4D
-  /** index of each key's token, float32 [1, 1, 1, S] */
+  /** index of each key's token, float32 [B or 1, 1, 1, S]; negative where there is none */
   readonly key: tf.Tensor4D
 }
 
@@ -38,8 +48,8 @@ export interface ScoredCall {
   readonly bias?: tf.Tensor4D | undefined
   /** [h] */
   readonly sinks?: tf.Tensor1D | undefined
-  /** how many keys a cache holds of each sequence; absent where nothing is cached and all keys count */
-  readonly lengths?: readonly number[] | undefined
+  /** which of a cache's tokens the keys are, and how many each sequence has; absent where nothing is cached and all keys count */
+  readonly stored?: { readonly block: StoredBlock; readonly lengths: readonly number[] } | undefined
   readonly training: boolean
   readonly key?: Key | undefined
 }
@@ -48,9 +58,10 @@ export interface ScoredCall {
 const blockScores = 1 << 20
 
 /**
- * Attention by the backend's kernel where that knows all the parts. A bias or mask of both positions (ALiBi, `keepFirst`)
- * is made for a block of queries at a time; `scoreMod` and dropout go through plain operations, block by block too.
- * @returns [B, h, L, dv]
+ * Attention by the backend's kernel where that knows all the parts. A bias or mask of both positions (ALiBi, `keepFirst`,
+ * some blocks of a cache) is made for a block of queries at a time; `scoreMod` and dropout go through plain operations,
+ * block by block too.
+ * @returns output [B, h, L, dv] and logSumExp [B, h, L]
  */
 export function attendScored(
   q: tf.Tensor4D,
@@ -58,47 +69,105 @@ export function attendScored(
   v: tf.Tensor4D,
   scoring: Scoring,
   call: ScoredCall,
-): tf.Tensor4D {
-  const drops = call.training && scoring.dropout > 0
-  const byBlocks = scoring.encoding.bias || scoring.scoreMod || drops
-  if (byBlocks || (scoring.keepFirst > 0 && scoring.window !== undefined)) return attendBlocks(q, k, v, scoring, call)
+): Attended {
   const { scale, causal, window, softcap } = scoring
-  const { sinks, lengths } = call
-  return tf.tidy(() => {
-    const options = { scale, causal, window, softcap, ...overRoom(call, k.shape[2]), sinks }
-    return lengths ? attendCached(q, k, v, asLengths(lengths), options).output : attend(q, k, v, options).output
+  const { sinks, stored } = call
+  const drops = call.training && scoring.dropout > 0
+  if (scoring.encoding.bias || scoring.scoreMod || drops || (scoring.keepFirst > 0 && window !== undefined))
+    return attendBlocks(q, k, v, scoring, call)
+  if (stored && !isFromBeginning(stored) && !isSeenWhole(stored.block, stored.lengths, q.shape[2], scoring))
+    return attendBlocks(q, k, v, scoring, call)
+  return tidyAttended(() => {
+    const options = { scale, softcap, ...overKeys(call, k.shape[2]), sinks }
+    if (!stored) return attend(q, k, v, { ...options, causal, window })
+    if (!isFromBeginning(stored)) return attend(q, k, v, options)
+    return attendCached(q, k, v, asLengths(stored.lengths), { ...options, causal, window })
   })
 }
 
-/** Mask, as bool, and bias for as many keys as the kernel is given: with a cache, its capacity. */
-function overRoom({ mask, bias }: ScoredCall, keys: number): { mask?: tf.Tensor4D; bias?: tf.Tensor4D } {
-  const widened = (x: tf.Tensor4D): tf.Tensor4D => {
-    const [batch, heads, queries, known] = x.shape
-    return known === keys ? x : tf.concat([x, tf.zeros([batch, heads, queries, keys - known])], 3)
-  }
+type Stored = NonNullable<ScoredCall['stored']>
+
+/** Whether a block holds all there is, each token in the slot of its position. */
+function isFromBeginning({ block, lengths }: Stored): boolean {
+  return block.positions === 0 && lengths.every((length, sequence) => block.until[sequence] === length && length <= block.slots) // prettier-ignore
+}
+
+/** How far a query sees to its left and right; Infinity for no limit. */
+export function windowBounds(window: Scoring['window']): readonly [left: number, right: number] {
+  return typeof window === 'number' ? [window - 1, 0] : (window ?? [Infinity, Infinity])
+}
+
+/** Whether some of the last queries see some of a block, as far as positions tell. */
+export function isSeen(block: StoredBlock, lengths: readonly number[], queries: number, scoring: Scoring): boolean {
+  if (typeof block.positions !== 'number') return true
+  const first = block.positions
+  const [left, right] = windowBounds(scoring.window)
+  return lengths.some((length, sequence) => {
+    const end = Math.min(first + block.slots, block.until[sequence]!)
+    const latest = length - 1 + (scoring.causal ? 0 : right)
+    return first < end && first <= latest && (end > length - queries - left || first < scoring.keepFirst)
+  })
+}
+
+/** Whether all of the last queries see all of a block, as far as positions tell. */
+function isSeenWhole(block: StoredBlock, lengths: readonly number[], queries: number, scoring: Scoring): boolean {
+  if (typeof block.positions !== 'number') return false
+  const [first, end] = [block.positions, block.positions + block.slots]
+  const [left, right] = windowBounds(scoring.window)
+  return lengths.every((length, sequence) => {
+    const latest = length - queries + (scoring.causal ? 0 : right)
+    return end <= block.until[sequence]! && end - 1 <= latest && first >= length - 1 - left
+  })
+}
+
+/** Mask, as bool, and bias for the keys that the kernel is given: those of a block, or as many as a cache has room for. */
+function overKeys({ mask, bias, stored }: ScoredCall, keys: number): { mask?: tf.Tensor4D; bias?: tf.Tensor4D } {
+  const taken = (x: tf.Tensor4D): tf.Tensor4D => columnsOf(x, stored?.block, keys)
   return {
     // As numbers up to here, because not every backend joins bool.
-    ...(mask && { mask: tf.cast(tf.notEqual(widened(mask), 0), 'bool') }),
-    ...(bias && { bias: widened(bias) }),
+    ...(mask && { mask: tf.cast(tf.notEqual(taken(mask), 0), 'bool') }),
+    ...(bias && { bias: taken(bias) }),
   }
+}
+
+/** The columns of a block's tokens; anything where it has none. */
+function columnsOf(x: tf.Tensor4D, block: StoredBlock | undefined, keys: number): tf.Tensor4D {
+  const [batch, heads, queries, known] = x.shape
+  const positions = block?.positions ?? 0
+  if (typeof positions === 'number') {
+    const count = Math.max(0, Math.min(keys, known - positions))
+    const own = count === known ? x : tf.slice(x, [0, 0, 0, positions], [-1, -1, -1, count])
+    return count === keys ? own : tf.concat([own, tf.zeros([batch, heads, queries, keys - count])], 3)
+  }
+  const sequences = Math.max(batch, positions.length)
+  const parts = Array.from({ length: sequences }, (_, sequence) => {
+    const own = batch === 1 ? x : tf.slice(x, [sequence, 0, 0, 0], [1, -1, -1, -1])
+    const columns = (positions[sequence] ?? positions[0]!).map((position) => Math.min(Math.max(position, 0), known - 1))
+    return tf.gather(own, tf.tensor1d(columns, 'int32'), 3)
+  })
+  return tf.concat(parts, 0)
 }
 
 function asLengths(lengths: readonly number[]): tf.Tensor1D | number {
   return lengths.every((length) => length === lengths[0]) ? lengths[0]! : tf.tensor1d([...lengths], 'int32')
 }
 
-function attendBlocks(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, scoring: Scoring, call: ScoredCall): tf.Tensor4D {
+function attendBlocks(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, scoring: Scoring, call: ScoredCall): Attended {
   const [batch, heads, queries] = q.shape
   const keys = k.shape[2]
   const rows = Math.max(1, Math.floor(blockScores / (batch * heads * keys)))
-  return tf.tidy(() => {
-    const given = { ...call, ...overRoom(call, keys) }
-    const outputs: tf.Tensor4D[] = []
+  return tidyAttended(() => {
+    const given = { ...call, ...overKeys(call, keys) }
+    const parts: Attended[] = []
     for (let from = 0; from < queries; from += rows) {
       const count = Math.min(rows, queries - from)
-      outputs.push(tf.tidy(() => attendBlock(q, k, v, scoring, given, from, count)))
+      parts.push(tidyAttended(() => attendBlock(q, k, v, scoring, given, from, count)))
     }
-    return outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 2)
+    if (parts.length === 1) return parts[0]!
+    return {
+      output: tf.concat(parts.map(({ output }) => output), 2),
+      logSumExp: tf.concat(parts.map(({ logSumExp }) => logSumExp), 2),
+    } // prettier-ignore
   })
 }
 
@@ -110,19 +179,20 @@ function attendBlock(
   call: ScoredCall,
   from: number,
   count: number,
-): tf.Tensor4D {
+): Attended {
   const [heads, queries, keys] = [q.shape[1], q.shape[2], k.shape[2]]
-  const lengths = call.lengths ?? [keys]
+  const { stored } = call
+  const lengths = stored?.lengths ?? [keys]
   const place: ScorePlace = {
     query: tf.tensor4d(
       lengths.flatMap((length) => Array.from({ length: count }, (_, row) => length - queries + from + row)),
       [lengths.length, 1, count, 1],
     ),
-    key: tf.reshape(tf.range(0, keys), [1, 1, 1, keys]),
+    key: keyPositions(stored?.block, keys),
   }
   const distance = tf.sub(place.key, place.query) as tf.Tensor4D // [B or 1, 1, rows, S]
   const seen = call.mask && rowsOf(call.mask, from, count)
-  const visible = visibleKeys(scoring, distance, place.key, lengths)
+  const visible = visibleKeys(scoring, distance, place.key, stored?.block.until ?? [keys])
   const mask = seen ? (tf.logicalAnd(visible, seen) as tf.Tensor4D) : visible
   const given = call.bias && rowsOf(call.bias, from, count)
   const own = scoring.encoding.bias?.(heads, distance)
@@ -133,8 +203,15 @@ function attendBlock(
   const drop = call.training && scoring.dropout > 0 ? { rate: scoring.dropout, key: call.key!.fold(from) } : undefined
   if (scoreMod || drop)
     return attendComposed(block, k, v, { ...common, drop, scoreMod: scoreMod && ((scores) => scoreMod(scores, place)) })
-  if (!call.lengths) return attend(block, k, v, common).output
-  return attendCached(block, k, v, asLengths(call.lengths), { ...common, causal: false }).output
+  if (!stored || !isFromBeginning(stored)) return attend(block, k, v, common)
+  return attendCached(block, k, v, asLengths(lengths), { ...common, causal: false })
+}
+
+/** Where keys stand, [B or 1, 1, 1, S]. */
+function keyPositions(block: StoredBlock | undefined, keys: number): tf.Tensor4D {
+  const positions = block?.positions ?? 0
+  if (typeof positions === 'number') return tf.reshape(tf.range(positions, positions + keys), [1, 1, 1, keys])
+  return tf.tensor4d(positions.flat(), [positions.length, 1, 1, keys])
 }
 
 /** Which keys a block of queries sees, bool [B or 1, 1, rows, S]. */
@@ -142,12 +219,13 @@ function visibleKeys(
   { causal, window, keepFirst }: Scoring,
   distance: tf.Tensor4D,
   key: tf.Tensor4D,
-  lengths: readonly number[],
+  until: readonly number[],
 ): tf.Tensor4D {
-  const [left, right] = typeof window === 'number' ? [window - 1, 0] : (window ?? [Infinity, Infinity])
-  const limits = tf.tensor4d([...lengths], [lengths.length, 1, 1, 1])
+  const [left, right] = windowBounds(window)
+  const limits = tf.tensor4d([...until], [until.length, 1, 1, 1])
+  const isStored = tf.logicalAnd(tf.greaterEqual(key, 0), tf.less(key, limits))
   // Over the distances, so that it has their shape even where nothing is hidden.
-  let visible = tf.logicalAnd(tf.less(key, limits), tf.less(distance, Infinity))
+  let visible = tf.logicalAnd(isStored, tf.less(distance, Infinity))
   const latest = causal ? 0 : right
   if (latest < Infinity) visible = tf.logicalAnd(visible, tf.lessEqual(distance, latest))
   if (left < Infinity) {

@@ -1,14 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { requireInteger } from '@x/core-gpu'
-import type { CacheOptions, Streams } from '../cache.ts'
-import { ContiguousCache } from '../contiguous/contiguous.ts'
+import type { CacheKind, CacheKindOptions, Streams } from '../cache.ts'
+import { contiguous, ContiguousCache } from '../contiguous/contiguous.ts'
+import type { StoredRows } from '../stored-rows.ts'
 
-export interface LatentCacheOptions extends CacheOptions {
+export interface LatentSizes {
   /** width of the latent that keys and values are made of */
   readonly rank: number
   /** width of the key that all heads share, turned by its position; 0 for none */
   readonly ropeDim: number
 }
+
+export interface LatentCacheOptions extends CacheKindOptions, LatentSizes {}
 
 /**
  * The cache of multi-head latent attention: [latent | shared key] of each position, whatever the number of heads.
@@ -21,11 +24,11 @@ export class LatentCache extends ContiguousCache {
   readonly ropeDim: number
 
   /**
-   * @param buffers of another cache, whose elements this one shares until either appends; default: new ones
-   * @throws RangeError naming the option that is out of range
+   * @param rows of another cache; default: new ones
+   * @throws TypeError, RangeError naming the option that is wrong
    */
-  constructor({ rank, ropeDim, ...options }: LatentCacheOptions, buffers?: Readonly<Record<string, tf.Tensor4D>>) {
-    super(latentStreams(rank, ropeDim), options, buffers)
+  constructor({ rank, ropeDim, ...options }: LatentCacheOptions, rows?: StoredRows) {
+    super(latentStreams(rank, ropeDim), options, rows)
     this.rank = rank
     this.ropeDim = ropeDim
   }
@@ -38,8 +41,8 @@ export class LatentCache extends ContiguousCache {
     })
   }
 
-  protected override sharing(options: CacheOptions, buffers: Readonly<Record<string, tf.Tensor4D>>): LatentCache {
-    return new LatentCache({ rank: this.rank, ropeDim: this.ropeDim, ...options }, buffers)
+  protected override over(options: CacheKindOptions, rows: StoredRows): LatentCache {
+    return new LatentCache({ rank: this.rank, ropeDim: this.ropeDim, ...options }, rows)
   }
 }
 
@@ -48,4 +51,13 @@ export function latentStreams(rank: number, ropeDim: number): Streams {
   requireInteger('rank', rank, 1)
   requireInteger('ropeDim', ropeDim, 0)
   return { tokens: [1, rank + ropeDim] }
+}
+
+/** The contiguous cache of latents, which tells their parts. */
+export function latent(sizes: LatentSizes): CacheKind {
+  return {
+    ...contiguous(),
+    kind: 'latent',
+    create: (_, options) => new LatentCache({ ...options, ...sizes }),
+  }
 }

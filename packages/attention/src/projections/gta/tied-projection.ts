@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, type Key, Linear } from '@x/core-gpu'
-import type { CacheOptions, KvCache, Streams } from '../../caches/cache.ts'
-import { ContiguousCache } from '../../caches/contiguous/contiguous.ts'
+import type { Streams } from '../../caches/cache.ts'
 import { forAllHeads, splitHeads } from '../heads.ts'
 import type { Projection, ProjectionContext, View, ViewSizes } from '../projection.ts'
 
@@ -72,9 +71,5 @@ export class TiedProjection extends BaseModule implements Projection {
     const second = shared!.shape[2] === keys ? shared! : tf.slice(shared!, [0, 0, 0, 0], [-1, -1, keys, -1])
     const v = tied!.shape[2] === keys ? tied! : tf.slice(tied!, [0, 0, 0, 0], [-1, -1, keys, -1])
     return { q, k: tf.concat([first, forAllHeads(second, this.groups)], 3), v }
-  }
-
-  createCache(options: CacheOptions): KvCache {
-    return new ContiguousCache(this.streams, options)
   }
 }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BaseModule, type Key, Linear } from '@x/core-gpu'
-import type { CacheOptions, KvCache, Streams } from '../../caches/cache.ts'
-import { ContiguousCache } from '../../caches/contiguous/contiguous.ts'
+import type { Streams } from '../../caches/cache.ts'
 import { splitHeads } from '../heads.ts'
 import type { Projection, ProjectionContext, View, ViewSizes } from '../projection.ts'
 
@@ -99,10 +98,6 @@ export class TensorProductProjection extends BaseModule implements Projection {
       k: meanOfProducts({ overHeads: first(tokens['keyHeads']!), within: first(tokens['keys']!) }),
       v: meanOfProducts({ overHeads: first(tokens['valueHeads']!), within: first(tokens['values']!) }),
     }
-  }
-
-  createCache(options: CacheOptions): KvCache {
-    return new ContiguousCache(this.streams, options)
   }
 }
 

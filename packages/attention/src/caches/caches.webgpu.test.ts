@@ -1,0 +1,19 @@
+import { BackendError, type Device, useBackend } from '@x/core-gpu'
+import { describe } from 'vitest'
+import { cacheCases } from './cache.cases.ts'
+import { cachedAttentionCases } from './cached-attention.cases.ts'
+
+let device: Device | undefined
+let where: string
+try {
+  device = await useBackend('webgpu')
+  where = String(device.describe().adapter)
+} catch (error) {
+  if (!(error instanceof BackendError)) throw error
+  where = `skipped: ${error.attempts[0]!.reason}`
+}
+
+describe.skipIf(!device)(`caches on webgpu (${where})`, { timeout: 300_000 }, () => {
+  cacheCases()
+  cachedAttentionCases({ few: true })
+})
