@@ -10,7 +10,7 @@ const mayImport: Record<string, readonly string[]> = {
   'packages/attention': ['@x/attention', '@x/core-gpu'],
   'packages/diffusion': ['@x/core-gpu', '@x/diffusion'],
   'packages/vq': ['@x/core-gpu', '@x/vq'],
-  benchmarks: ['@x/core-gpu', '@x/diffusion', '@x/vq'],
+  benchmarks: ['@x/attention', '@x/core-gpu', '@x/diffusion', '@x/vq'],
   'apps/site': ['@x/attention', '@x/benchmarks', '@x/core-gpu', '@x/diffusion', '@x/vq'],
 }
 

@@ -1,4 +1,5 @@
 import type { Task } from './define-task.ts'
+import { lm } from './tasks/attention/lm/lm.ts'
 import { trainingStep } from './tasks/core/training-step/training-step.ts'
 import { nfe } from './tasks/diffusion/nfe/nfe.ts'
 import { order } from './tasks/diffusion/order/order.ts'
@@ -24,6 +25,7 @@ export const tasks: readonly Task[] = [
   nfe,
   upsampleField,
   overhead,
+  lm,
   trainingStep,
   ...kernelTasks,
 ]

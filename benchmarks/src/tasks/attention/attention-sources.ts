@@ -1,0 +1,22 @@
+/** What the results of every task on attention depend on beside its own folder. */
+export const attentionSources: readonly string[] = [
+  'packages/core-gpu/assembly',
+  'packages/core-gpu/src',
+  'packages/attention/src/attention.ts',
+  'packages/attention/src/caches/base-cache.ts',
+  'packages/attention/src/caches/cache.ts',
+  'packages/attention/src/caches/contiguous',
+  'packages/attention/src/caches/elements.ts',
+  'packages/attention/src/caches/latent',
+  'packages/attention/src/caches/stored-rows.ts',
+  'packages/attention/src/caches/take-rows.ts',
+  'packages/attention/src/caches/write-rows.ts',
+  'packages/attention/src/options.ts',
+  'packages/attention/src/positions',
+  'packages/attention/src/projections',
+  'packages/attention/src/scoring',
+  'packages/attention/src/softmax-attention.ts',
+  'packages/attention/src/storages/float32',
+  'packages/attention/src/storages/storage.ts',
+  'benchmarks/src/open-backend.ts',
+]
