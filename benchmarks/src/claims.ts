@@ -1,5 +1,6 @@
 import type { Verdict } from './result.ts'
 import { bootstrapInterval, median } from './statistics.ts'
+import { attentionClaims } from './tasks/attention/claims.ts'
 import { diffusionClaims } from './tasks/diffusion/claims.ts'
 import { type ClaimDefinition, defineClaim, onEverySeed, type Series } from './verdicts.ts'
 
@@ -425,6 +426,7 @@ export const claims: readonly ClaimDefinition[] = [
     holds: ({ simvq, vq }) => [...simvq, ...vq].every((rise) => rise <= 100),
   }),
   ...diffusionClaims,
+  ...attentionClaims,
   defineClaim({
     id: 'training-step',
     claim: 'A training step on WebAssembly is at least 5 times as fast as with the kernels of TensorFlow.js',
