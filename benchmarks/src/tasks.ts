@@ -1,5 +1,8 @@
 import type { Task } from './define-task.ts'
+import { cache } from './tasks/attention/cache/cache.ts'
+import { decode } from './tasks/attention/decode/decode.ts'
 import { lm } from './tasks/attention/lm/lm.ts'
+import { memory } from './tasks/attention/memory/memory.ts'
 import { trainingStep } from './tasks/core/training-step/training-step.ts'
 import { nfe } from './tasks/diffusion/nfe/nfe.ts'
 import { order } from './tasks/diffusion/order/order.ts'
@@ -26,6 +29,9 @@ export const tasks: readonly Task[] = [
   upsampleField,
   overhead,
   lm,
+  decode,
+  cache,
+  memory,
   trainingStep,
   ...kernelTasks,
 ]
