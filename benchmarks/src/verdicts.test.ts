@@ -104,7 +104,8 @@ describe('the claims', () => {
 
   it('rest on at least three seeds where they are about quality', () => {
     // Bytes are counted: no seed changes them.
-    for (const entry of allTasks) if (!entry.timing && entry.id !== 'attention/cache') expect(entry.seeds).toBeGreaterThanOrEqual(3)
+    for (const entry of allTasks)
+      if (!entry.timing && entry.id !== 'attention/cache') expect(entry.seeds).toBeGreaterThanOrEqual(3)
   })
 
   const verdictOf = (id: string, figures: Record<string, number[]>): boolean =>

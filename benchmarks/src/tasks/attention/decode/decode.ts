@@ -2,7 +2,7 @@ import { defineTask, type Task } from '../../../define-task.ts'
 import { attentionSources } from '../attention-sources.ts'
 import { methods } from './attentions.ts'
 
-export const contexts = [512, 2048, 8192] as const
+const contexts = [512, 2048, 8192] as const
 
 /** What a new token costs, by the length of what came before. */
 export const decode: Task = defineTask({

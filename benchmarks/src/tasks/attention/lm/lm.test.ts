@@ -4,7 +4,7 @@ import type { TaskContext, TaskOutcome } from '../../../define-task.ts'
 import { lm } from './lm.ts'
 import { loadText } from './text.ts'
 import { trainLm } from './train-lm.ts'
-import { cacheElements, type Comparison, elementsOf, makeModel, methodsOf } from './variants.ts'
+import { cacheElements, type Comparison, dim, elementsOf, layers, makeModel, methodsOf } from './variants.ts'
 
 function context(method: string, comparison: string, signal = new AbortController().signal): TaskContext {
   const params = { comparison }
@@ -33,6 +33,7 @@ describe('attention/lm', () => {
         expect(elements).toBeLessThanOrEqual(cacheElements)
         expect(elements).toBeGreaterThanOrEqual(cacheElements - 4)
       }
+      expect([model.dim, model.blocks.length]).toEqual([dim, layers])
       const { size } = model
       model.dispose()
       return size
