@@ -71,6 +71,7 @@ export const families: readonly Family[] = numbered([
   family('vq', 'Vector quantization', vq, vq.methods, { methods: 'Quantizers' }),
   family('attention', 'Attention', attention, attention.methods, {
     projections: 'Attentions',
+    sparse: 'Sparse attentions',
     positions: 'Positions',
     caches: 'Caches',
     storages: 'Storages',

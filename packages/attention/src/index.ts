@@ -33,6 +33,8 @@ export type { Prompts } from './generation/prompts.ts'
 export { speculate, type Speculated, type SpeculateOptions } from './generation/speculate.ts'
 export { drawToken, type SamplingOptions, tokenDistribution } from './generation/token-distribution.ts'
 export type { CommonOptions } from './options.ts'
+export { forwardPacked } from './packed.ts'
+export { methods } from './methods.ts'
 export { alibi, alibiSlopes } from './positions/alibi/alibi.ts'
 export { linearScaling } from './positions/linear/linear.ts'
 export { type Llama3Options, llama3Scaling } from './positions/llama3/llama3.ts'
@@ -58,7 +60,6 @@ export { GroupedProjection, type GroupedProjectionOptions } from './projections/
 export { gta, type GtaOptions } from './projections/gta/gta.ts'
 export type { LatentOptions } from './projections/latent.ts'
 export { type LatentPath, LatentProjection, type LatentProjectionOptions } from './projections/latent-projection.ts'
-export { methods } from './projections/methods.ts'
 export { mfa, type MfaOptions } from './projections/mfa/mfa.ts'
 export { mha, type MhaOptions } from './projections/mha/mha.ts'
 export { mla, type MlaOptions } from './projections/mla/mla.ts'
@@ -67,6 +68,23 @@ export type { Projection, ProjectionContext, View, ViewSizes } from './projectio
 export { tpa, type TpaOptions } from './projections/tpa/tpa.ts'
 export type { ScoreMod, ScorePlace } from './scoring/scoring.ts'
 export { SoftmaxAttention, type SoftmaxAttentionParts } from './softmax-attention.ts'
+export {
+  allOf,
+  anyOf,
+  blockMask,
+  type BlockMask,
+  type BlockMaskOptions,
+  type BlockPattern,
+  globalBlocks,
+  randomBlocks,
+  stridedBlocks,
+  windowBlocks,
+} from './sparse/block-sparse/block-mask.ts'
+export { attendBlocks, type AttendBlocksOptions } from './sparse/block-sparse/attend-blocks.ts'
+export { blockSparse, type BlockSparseOptions } from './sparse/block-sparse/block-sparse.ts'
+export { dsa, type DsaOptions, type IndexerLossOptions, type SparseLatentAttention } from './sparse/dsa/dsa.ts'
+export { indexerScores } from './sparse/dsa/indexer.ts'
+export { nsa, type NsaOptions } from './sparse/nsa/nsa.ts'
 export type { BytesOptions } from './storages/bytes/scaled-bytes.ts'
 export { columns, latentFp8, type LatentFp8Options } from './storages/columns/columns.ts'
 export { float16 } from './storages/float16/float16.ts'

@@ -39,6 +39,8 @@ import {
 } from '../index.ts'
 import type { LatentPath } from '../projections/latent-projection.ts'
 import { attendScored, type Scoring, type ScoreMod } from '../scoring/scoring.ts'
+import { indexerScores } from '../sparse/dsa/indexer.ts'
+import { highest } from '../sparse/highest.ts'
 import { latentFp8 } from '../storages/columns/columns.ts'
 import { float16 } from '../storages/float16/float16.ts'
 import { float32 } from '../storages/float32/float32.ts'
@@ -622,4 +624,19 @@ export async function checkStoredAttention(record: GoldenRecord): Promise<void> 
   const call = { training: false, stored: { block, lengths: cache.lengths } }
   await expectRecorded(record, 'o', attendScored(q, stored['k']!, stored['v']!, scoringOf(record), call).output)
   cache.dispose()
+}
+
+// --- choosing tokens
+
+export async function checkIndexer(record: GoldenRecord): Promise<void> {
+  const [q, k, w] = ['qI', 'kI', 'w'].map((name) => tf.expandDims(recordedTensor(record.inputs[name]!), 0))
+  const scores = indexerScores(q as tf.Tensor4D, k as tf.Tensor3D, w as tf.Tensor3D)
+  await expectRecorded(record, 'score', tf.squeeze(scores, [0]))
+  const { topk } = record.config as { topk: number }
+  const chosen = await highest(tf.expandDims(tf.maximum(scores, -1e30), 0) as tf.Tensor4D, topk).data()
+  const keys = k!.shape[1]!
+  const rows = Array.from({ length: q!.shape[1]! }, (_, row) =>
+    Array.from({ length: keys }, (_, at) => at).filter((at) => chosen[row * keys + at]),
+  )
+  expect(rows.flat()).toEqual(Array.from(recordedValues(record.expected['topkSorted']!)))
 }

@@ -1,5 +1,6 @@
 import {
   checkBytes,
+  checkIndexer,
   checkJointSvd,
   checkMfa,
   checkMla,
@@ -47,6 +48,7 @@ export function goldenSuites(): [
     ['joint svd', [goldenRecord('convert-joint-svd')], checkJointSvd],
     ['storages', goldenRecords('quant', ({ id }) => id !== 'quant-int8-attention'), checkStorage],
     ['stored attention', [goldenRecord('quant-int8-attention')], checkStoredAttention],
+    ['indexer', [goldenRecord('dsa-indexer')], checkIndexer],
     ['bytes', goldenRecords('kv-bytes'), checkBytes],
   ]
 }
