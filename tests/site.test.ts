@@ -133,6 +133,11 @@ describe('the built site', () => {
     expect(absent).toContain('must not be republished')
   })
 
+  it('computes caches without a script, as published', () => {
+    const html = read(bare, 'cache-calculator')
+    for (const size of ['480 GiB', '30 GiB', '3.75 GiB', '8.44 GiB']) expect(html).toContain(`>${size}</td>`)
+  })
+
   it('says that nothing was measured, and which command does it', () => {
     for (const path of ['', 'benchmarks', 'methods/vq/simvq']) {
       expect(read(bare, path)).toMatch(/has (not )?been measured on this machine/)
@@ -254,6 +259,20 @@ describe(`in Chromium${reason}`, () => {
       await page.locator('select[name=method]').selectOption('')
       await page.locator('select[name=status]').selectOption('failed')
       expect(await page.locator('tbody:not([hidden])').count()).toBe(1)
+    })
+  })
+
+  it.skipIf(noChromium)('computes caches of what is chosen', async () => {
+    await visit({}, async (page) => {
+      await page.goto(`${origin}${base}/cache-calculator/`)
+      await page.locator('select[name=model]').selectOption('llama-3-8b')
+      await page.locator('input[name=context]').fill('8192')
+      const own = page.locator('tr[data-variant=own] td')
+      expect(await own.allTextContents()).toEqual(['128 KiB', '1 GiB'])
+      await page.locator('input[name=batch]').fill('4')
+      await page.locator('select[name=storage]').selectOption('float32')
+      expect(await own.allTextContents()).toEqual(['256 KiB', '8 GiB'])
+      expect(await page.locator('caption').textContent()).toBe('Llama 3 8B, 8,192 tokens, 4 sequences, float32')
     })
   })
 

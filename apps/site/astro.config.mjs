@@ -48,7 +48,10 @@ export default defineConfig({
       pagination: false,
       // It knows the guide's pages only; tests/site.test.ts follows every link of the built site.
       plugins: [
-        linksValidator({ errorOnRelativeLinks: false, exclude: ['**/benchmarks/', '**/claims/', '**/methods/**'] }),
+        linksValidator({
+          errorOnRelativeLinks: false,
+          exclude: ['**/benchmarks/', '**/claims/', '**/cache-calculator/', '**/methods/**'],
+        }),
       ],
       sidebar: [
         {
@@ -75,6 +78,7 @@ export default defineConfig({
           items: [
             { label: 'Benchmarks', link: '/benchmarks/' },
             { label: 'Claims', link: '/claims/' },
+            { label: 'Cache calculator', link: '/cache-calculator/' },
             'measurements',
             'operations',
           ],

@@ -63,6 +63,14 @@ interface Use {
   readonly given?: readonly string[]
 }
 
+const attention: Use = {
+  name: 'attention',
+  code: `// x float32 [B, L, dim] gives the same shape; a cache remembers earlier tokens
+const y = attention.forward(x)
+const cache = attention.createCache({ batch: 1, capacity: 1024 })
+const next = attention.forward(token, { cache })`,
+}
+
 /** How what most methods of a kind make is used. */
 const usual: Readonly<Record<string, Use>> = {
   methods: {
@@ -70,13 +78,8 @@ const usual: Readonly<Record<string, Use>> = {
     code: `// z [..., d] from the encoder; quantized, of the same shape, for the decoder
 const { quantized, indices, loss } = quantizer.quantize(z, { training: true })`,
   },
-  projections: {
-    name: 'attention',
-    code: `// x float32 [B, L, dim] gives the same shape; a cache remembers earlier tokens
-const y = attention.forward(x)
-const cache = attention.createCache({ batch: 1, capacity: 1024 })
-const next = attention.forward(token, { cache })`,
-  },
+  projections: attention,
+  sparse: attention,
   samplers: {
     name: 'sampler',
     code: `// x [B, ...] at the first level of the grid; samples at the last

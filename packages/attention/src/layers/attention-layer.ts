@@ -18,12 +18,18 @@ export interface AttentionLayerOptions {
   readonly name?: string
 }
 
-const encodings = { none, alibi, rope, 'vo-rope': voRope } as const
+type EncodingName = 'none' | 'alibi' | 'rope' | 'vo-rope'
+
+const encodings: Readonly<Record<EncodingName, (options: RopeOptions) => PositionEncoding>> = {
+  none: () => none(),
+  alibi: () => alibi(),
+  rope,
+  'vo-rope': voRope,
+}
 
 /** A position encoding as plain data: its name, or its name and options. */
 export type PlainPositions =
-  | keyof typeof encodings
-  | ({ readonly encoding: 'rope' | 'vo-rope' } & Pick<RopeOptions, 'theta' | 'layout' | 'dims' | 'at'>)
+  EncodingName | ({ readonly encoding: 'rope' | 'vo-rope' } & Pick<RopeOptions, 'theta' | 'layout' | 'dims' | 'at'>)
 
 /** Options of a method that the layer does not know by itself: plain data, so that a model can be saved. */
 type PlainOptions<Options> = Partial<Omit<Options, 'dim' | 'key' | 'positions'>> & {
@@ -183,7 +189,7 @@ function withPositions(options: Readonly<Record<string, unknown>>): Record<strin
 
 function encodingOf(positions: PlainPositions): PositionEncoding {
   const { encoding, ...options } = typeof positions === 'string' ? { encoding: positions } : positions
-  const make = encodings[encoding] as ((options: RopeOptions) => PositionEncoding) | undefined
-  if (!make) throw new RangeError(`positions: expected one of ${Object.keys(encodings).join(', ')}, got "${encoding}"`)
-  return make(options)
+  if (!Object.hasOwn(encodings, encoding))
+    throw new RangeError(`positions: expected one of ${Object.keys(encodings).join(', ')}, got "${encoding}"`)
+  return encodings[encoding](options)
 }
