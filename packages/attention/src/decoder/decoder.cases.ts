@@ -68,8 +68,8 @@ async function expectClose(got: tf.Tensor, wanted: tf.Tensor, tolerance = 2e-5):
   b.forEach((value, i) => expect(Math.abs(a[i]! - value)).toBeLessThan(tolerance * (1 + Math.abs(value))))
 }
 
-/** What a decoder and what generates by it must do, on the current backend. */
-export function decoderCases(names: readonly string[] = Object.keys(attentions)): void {
+/** What must hold on every backend: a cache, generation and speculation say what one call says. */
+export function generationCases(names: readonly string[] = Object.keys(attentions)): void {
   it.each(names)('%s: a cache in pieces gives what one call gives', async (name) => {
     const model = lively(name)
     const tokens = tf.tensor2d([[1, 4, 2, 8, 5, 7], [0, 3, 6, 9, 10, 2]], [2, 6], 'int32') // prettier-ignore
@@ -100,6 +100,27 @@ export function decoderCases(names: readonly string[] = Object.keys(attentions))
     model.dispose()
   })
 
+  it('speculation changes no greedy token, whatever the draft', async () => {
+    const [model, other] = [lively('mla'), lively('mqa', { seed: 5 })]
+    const wanted = await generate(model, prompts, { maxTokens: 7, temperature: 0 })
+    for (const [draft, ahead] of [
+      [model, 3],
+      [other, 2],
+      [other, 5],
+    ] as const) {
+      // prettier-ignore
+      const { tokens, proposed, accepted } = await speculate(model, draft, prompts, { maxTokens: 7, temperature: 0, ahead })
+      expect(tokens).toEqual(wanted)
+      expect(accepted).toBeLessThanOrEqual(proposed)
+      if (draft === model) expect(accepted).toBe(proposed)
+    }
+    model.dispose()
+    other.dispose()
+  })
+}
+
+/** What a decoder and what generates by it must do beside, on the current backend. */
+export function decoderCases(): void {
   it('samples the same for a key, and for a sequence in any company', async () => {
     const model = lively()
     const options = { maxTokens: 5, key: key(3) }
@@ -128,24 +149,6 @@ export function decoderCases(names: readonly string[] = Object.keys(attentions))
     expect(seen).toEqual(all)
     expect(await generate(model, [[1]], { maxTokens: 0 })).toEqual([[]])
     model.dispose()
-  })
-
-  it('speculation changes no greedy token, whatever the draft', async () => {
-    const [model, other] = [lively('mla'), lively('mqa', { seed: 5 })]
-    const wanted = await generate(model, prompts, { maxTokens: 7, temperature: 0 })
-    for (const [draft, ahead] of [
-      [model, 3],
-      [other, 2],
-      [other, 5],
-    ] as const) {
-      // prettier-ignore
-      const { tokens, proposed, accepted } = await speculate(model, draft, prompts, { maxTokens: 7, temperature: 0, ahead })
-      expect(tokens).toEqual(wanted)
-      expect(accepted).toBeLessThanOrEqual(proposed)
-      if (draft === model) expect(accepted).toBe(proposed)
-    }
-    model.dispose()
-    other.dispose()
   })
 
   it('trains: gradients are those of differences, and a pattern is learned', async () => {
