@@ -52,7 +52,7 @@ COMMITTED = {
     "deepseek-v2-lite": ("deepseek_v2", deepseek(q_lora_rank=None, n_shared_experts=2, topk_method="greedy",
                          rope_parameters=yarn(mscale=0.707, mscale_all_dim=0.707)), dict(old=True)),
     "deepseek-v2": ("deepseek_v2", deepseek(q_lora_rank=7, n_shared_experts=1, topk_method="group_limited_greedy",
-                    n_group=3, topk_group=2, routed_scaling_factor=4.0), {}),
+                    n_group=2, topk_group=1, routed_scaling_factor=4.0), {}),
     "deepseek-v3": ("deepseek_v3", deepseek(q_lora_rank=7, n_shared_experts=1, n_group=3, topk_group=2,
                     rope_parameters=yarn(mscale=1.0, mscale_all_dim=1.0)), {}),
     "deepseek-v3-fp8": ("deepseek_v3", deepseek(q_lora_rank=7, n_shared_experts=1, n_group=1, topk_group=1,
@@ -176,7 +176,7 @@ def expected(model):
     out = model(tokens[:, :PROMPT], use_cache=True)
     decode = [out.logits]
     for place in range(PROMPT, LENGTH):
-        out = model(tokens[:, place : place + 1], past_key_values=out.past_key_values, use_cache=True)
+        out = model(tokens[:, place : place + 1], cache=out.past_key_values, use_cache=True)
         decode.append(out.logits)
     return {"tokens": tokens.int(), "prefill": prefill.float(), "decode": torch.cat(decode, 1).float()}
 

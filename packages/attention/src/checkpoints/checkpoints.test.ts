@@ -12,20 +12,15 @@ import { alibi, type Decoder, decoder, deepseekDecoder, exportWeights, gqa, gta,
 
 // Others by the same script, such as random ones, are read from where this variable says.
 const golden = process.env.CHECKPOINTS_FOLDER ?? fileURLToPath(new URL('./golden', import.meta.url))
-const names = globSync('*/config.json', { cwd: golden }).map((file) => file.replace(/[/\\].*/, '')).sort() // prettier-ignore
-const folderOf = (name: string): string => join(golden, name)
-const configOf = (name: string): Record<string, unknown> =>
-  JSON.parse(readFileSync(join(folderOf(name), 'config.json'), 'utf8')) as Record<string, unknown>
-const scratch = mkdtempSync(join(tmpdir(), 'checkpoints-'))
-afterAll(() => rmSync(scratch, { recursive: true }))
 
-const build = (name: string): Decoder =>
-  (name.startsWith('deepseek') ? deepseekDecoder : llamaDecoder)(configOf(name), { key: key(5) })
+/** The folder of a recorded checkpoint. */
+function folderOf(name: string): string {
+  return join(golden, name)
+}
 
-async function farthest(got: tf.Tensor, wanted: tf.Tensor): Promise<number> {
-  expect(got.shape).toEqual(wanted.shape)
-  const [a, b] = [await got.data(), await wanted.data()]
-  return Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i]!)))
+/** Its configuration. */
+function configOf(name: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(join(folderOf(name), 'config.json'), 'utf8')) as Record<string, unknown>
 }
 
 /** Compares with the logits that were recorded: of one call, and of a prompt and then token by token. */
@@ -40,6 +35,19 @@ async function expectRecorded(model: Decoder, name: string): Promise<void> {
   expect(await farthest(tf.concat(stepwise, 1), decode)).toBeLessThan(1e-4)
   cache.dispose()
 }
+
+async function farthest(got: tf.Tensor, wanted: tf.Tensor): Promise<number> {
+  expect(got.shape).toEqual(wanted.shape)
+  const [a, b] = [await got.data(), await wanted.data()]
+  return Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i]!)))
+}
+
+const names = globSync('*/config.json', { cwd: golden }).map((file) => file.replace(/[/\\].*/, '')).sort() // prettier-ignore
+const scratch = mkdtempSync(join(tmpdir(), 'checkpoints-'))
+afterAll(() => rmSync(scratch, { recursive: true }))
+
+const build = (name: string): Decoder =>
+  (name.startsWith('deepseek') ? deepseekDecoder : llamaDecoder)(configOf(name), { key: key(5) })
 
 describe.each(['cpu', 'wasm'] as const)('checkpoints on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))

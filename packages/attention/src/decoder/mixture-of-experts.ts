@@ -120,7 +120,7 @@ export class MixtureOfExperts extends BaseModule {
       const scores = (this.bias ? sigmoid(raw) : softmax(raw)) as tf.Tensor2D // [N, E]
       const chosen = this.#choose(stopGradient(scores))
       // Picked by products, since picking by place has no gradient.
-      const picked = tf.sum(tf.mul(this.#marks(chosen), tf.expandDims(scores, 1)), 2) // [N, k]
+      const picked = tf.sum(tf.mul(marks(chosen, this.experts.length), tf.expandDims(scores, 1)), 2) // [N, k]
       const sum = tf.add(tf.sum(picked, 1, true), 1e-20)
       return [chosen, tf.mul(this.#normalise ? tf.div(picked, sum) : picked, this.#scale) as tf.Tensor2D]
     })
@@ -137,15 +137,10 @@ export class MixtureOfExperts extends BaseModule {
     const best = tf.topk(grouped, this.bias ? Math.min(2, each) : 1).values
     const standing = tf.reshape(tf.sum(best, 1), [count, this.#groups])
     const groups = tf.topk(standing, this.#chosenGroups).indices
-    const open = tf.max(tf.oneHot(tf.cast(groups, 'int32'), this.#groups), 1) // [N, groups]
+    const open = tf.sum(marks(groups, this.#groups), 1) // [N, groups]
     const isOpen = tf.reshape(tf.tile(tf.expandDims(open, 2), [1, 1, each]), [count, experts])
     return tf.topk(tf.where(tf.cast(isOpen, 'bool'), biased, tf.fill([count, experts], lowest)), this.chosen)
       .indices as tf.Tensor2D
-  }
-
-  /** [N, k, E], 1 where a token's choice is that expert. */
-  #marks(chosen: tf.Tensor2D): tf.Tensor3D {
-    return tf.cast(tf.oneHot(chosen, this.experts.length), 'float32') as tf.Tensor3D
   }
 
   /** Every expert works on the tokens that chose it. */
@@ -166,7 +161,7 @@ export class MixtureOfExperts extends BaseModule {
 
   /** Every expert works on every token, and counts nothing where it was not chosen. */
   #passAll(rows: tf.Tensor2D, { experts, weights }: Routes): tf.Tensor {
-    const shares = tf.sum(tf.mul(this.#marks(experts), tf.expandDims(weights, 2)), 1) // [N, E]
+    const shares = tf.sum(tf.mul(marks(experts, this.experts.length), tf.expandDims(weights, 2)), 1) // [N, E]
     const each = tf.split(shares, this.experts.length, 1)
     return tf.addN(this.experts.map((expert, i) => tf.mul(expert.forward(rows), each[i]!)))
   }
@@ -174,3 +169,12 @@ export class MixtureOfExperts extends BaseModule {
 
 // Stands for -Infinity, which no constant of a WebGPU program can be.
 const lowest = -3.4e38
+
+/**
+ * Places [N, k] as [N, k, count], 1 at each.
+ *
+ * On WebGPU a cast leaves whole numbers in the buffer, which its transposition cannot read; a product writes new ones.
+ */
+function marks(places: tf.Tensor, count: number): tf.Tensor {
+  return tf.mul(tf.cast(tf.oneHot(tf.cast(places, 'int32'), count), 'float32'), 1)
+}
