@@ -9,47 +9,87 @@ import { yarn, yarnMagnitude } from '../positions/yarn/yarn.ts'
 /** What a `config.json` of Hugging Face holds. */
 export type HuggingFaceConfig = Readonly<Record<string, unknown>>
 
-const number = v.pipe(v.number(), v.finite('a finite number'))
+type Given<T> = T | null | undefined
+
+/** How a configuration speaks of positions. */
+interface Rotation {
+  readonly rope_type: Given<string>
+  /** as `rope_type`, in older configurations */
+  readonly type: Given<string>
+  readonly rope_theta: Given<number>
+  readonly partial_rotary_factor: Given<number>
+  readonly factor: Given<number>
+  readonly original_max_position_embeddings: Given<number>
+  readonly low_freq_factor: Given<number>
+  readonly high_freq_factor: Given<number>
+  readonly attention_factor: Given<number>
+  readonly beta_fast: Given<number>
+  readonly beta_slow: Given<number>
+  readonly mscale: Given<number>
+  readonly mscale_all_dim: Given<number>
+  readonly truncate: Given<boolean>
+}
+
+interface RotationConfig {
+  readonly max_position_embeddings: Given<number>
+  readonly rope_theta: Given<number>
+  readonly partial_rotary_factor: Given<number>
+  readonly rope_scaling: Given<Rotation>
+  readonly rope_parameters: Given<Rotation>
+}
+
+const number = v.nullish(v.pipe(v.number(), v.finite('a finite number')))
+const count = v.nullish(integer(1))
+const name = v.nullish(v.string())
 const rotation = v.nullish(
   v.object({
-    rope_type: v.nullish(v.string()),
-    type: v.nullish(v.string()),
-    rope_theta: v.nullish(number),
-    partial_rotary_factor: v.nullish(number),
-    factor: v.nullish(number),
-    original_max_position_embeddings: v.nullish(integer(1)),
-    low_freq_factor: v.nullish(number),
-    high_freq_factor: v.nullish(number),
-    attention_factor: v.nullish(number),
-    beta_fast: v.nullish(number),
-    beta_slow: v.nullish(number),
-    mscale: v.nullish(number),
-    mscale_all_dim: v.nullish(number),
+    rope_type: name,
+    type: name,
+    rope_theta: number,
+    partial_rotary_factor: number,
+    factor: number,
+    original_max_position_embeddings: count,
+    low_freq_factor: number,
+    high_freq_factor: number,
+    attention_factor: number,
+    beta_fast: number,
+    beta_slow: number,
+    mscale: number,
+    mscale_all_dim: number,
     truncate: v.nullish(v.boolean()),
   }),
 )
 
 /** What all models have. */
-export const commonConfig = {
+export const commonConfig: {
+  vocab_size: v.GenericSchema<number>
+  hidden_size: v.GenericSchema<number>
+  intermediate_size: v.GenericSchema<number>
+  num_hidden_layers: v.GenericSchema<number>
+  num_attention_heads: v.GenericSchema<number>
+  hidden_act: v.GenericSchema<Given<string>, string>
+  rms_norm_eps: v.GenericSchema<Given<number>, number>
+  tie_word_embeddings: v.GenericSchema<Given<boolean>, boolean>
+  max_position_embeddings: v.GenericSchema<Given<number>>
+  rope_theta: v.GenericSchema<Given<number>>
+  partial_rotary_factor: v.GenericSchema<Given<number>>
+  rope_scaling: v.GenericSchema<unknown, Given<Rotation>>
+  rope_parameters: v.GenericSchema<unknown, Given<Rotation>>
+} = {
   vocab_size: integer(1),
   hidden_size: integer(1),
   intermediate_size: integer(1),
   num_hidden_layers: integer(1),
   num_attention_heads: integer(1),
-  hidden_act: v.nullish(v.literal('silu'), 'silu'),
+  hidden_act: v.nullish(v.literal('silu'), 'silu') as v.GenericSchema<Given<string>, string>,
   rms_norm_eps: v.nullish(numberFrom(0), 1e-6),
   tie_word_embeddings: v.nullish(v.boolean(), false),
-  max_position_embeddings: v.nullish(integer(1)),
-  rope_theta: v.nullish(number),
-  partial_rotary_factor: v.nullish(number),
-  rope_scaling: rotation,
-  rope_parameters: rotation,
+  max_position_embeddings: count,
+  rope_theta: number,
+  partial_rotary_factor: number,
+  rope_scaling: rotation as v.GenericSchema<unknown, Given<Rotation>>,
+  rope_parameters: rotation as v.GenericSchema<unknown, Given<Rotation>>,
 }
-
-type RotationConfig = Pick<
-  v.InferOutput<v.ObjectSchema<typeof commonConfig, undefined>>,
-  'max_position_embeddings' | 'rope_theta' | 'partial_rotary_factor' | 'rope_scaling' | 'rope_parameters'
->
 
 /**
  * Reads a configuration; what the schema does not speak of is left out.
@@ -62,10 +102,10 @@ export function readConfig<Schema extends v.GenericSchema>(
   const read = v.safeParse(schema, config, { abortEarly: true })
   if (read.success) return read.output
   const [issue] = read.issues
-  const name = ['config', ...(issue.path ?? []).map(({ key }) => String(key))].join('.')
+  const path = ['config', ...(issue.path ?? []).map(({ key }) => String(key))].join('.')
   const expected =
     issue.path && issue.type === 'object' && issue.input === undefined ? 'a value' : (issue.expected ?? issue.message)
-  const message = `${name}: expected ${expected}, got ${describeValue(issue.input)}`
+  const message = `${path}: expected ${expected}, got ${describeValue(issue.input)}`
   throw issue.kind === 'schema' ? new TypeError(message) : new RangeError(message)
 }
 
@@ -79,7 +119,7 @@ export function ropeOf(
   config: RotationConfig,
   options: { readonly layout: 'half' | 'interleaved'; readonly scaleScores: boolean },
 ): PositionEncoding {
-  const given = config.rope_parameters ?? config.rope_scaling ?? {}
+  const given: Partial<Rotation> = config.rope_parameters ?? config.rope_scaling ?? {}
   const share = given.partial_rotary_factor ?? config.partial_rotary_factor ?? 1
   if (share !== 1) throw new RangeError(`config.partial_rotary_factor: expected 1, got ${share}`)
   const theta = given.rope_theta ?? config.rope_theta ?? 10_000
@@ -88,7 +128,7 @@ export function ropeOf(
 }
 
 function scalingOf(
-  given: NonNullable<RotationConfig['rope_scaling']>,
+  given: Partial<Rotation>,
   config: RotationConfig,
   scaleScores: boolean,
 ): FrequencyScaling | undefined {
