@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { alibi, type Decoder, decoder, deepseekDecoder, exportWeights, gqa, gta, llamaDecoder, loadDecoder, loadWeights, openCheckpoint } from '../index.ts' // prettier-ignore
 
 // Others by the same script, such as random ones, are read from where this variable says.
+const others = process.env.CHECKPOINTS_FOLDER !== undefined
 const golden = process.env.CHECKPOINTS_FOLDER ?? fileURLToPath(new URL('./golden', import.meta.url))
 
 /** The folder of a recorded checkpoint. */
@@ -59,7 +60,7 @@ describe.each(['cpu', 'wasm'] as const)('checkpoints on %s', (backend) => {
   })
 })
 
-describe.skipIf(process.env.CHECKPOINTS_FOLDER !== undefined)('checkpoints', () => {
+describe.skipIf(others)('checkpoints', () => {
   beforeAll(async () => void (await useBackend('cpu')))
 
   it('the folder has every kind', () => {
@@ -79,6 +80,16 @@ describe.skipIf(process.env.CHECKPOINTS_FOLDER !== undefined)('checkpoints', () 
     await loadWeights(again, file)
     await expectRecorded(again, name)
     for (const each of [model, again]) each.dispose()
+  })
+
+  it('windows of some layers in the older form of a configuration', async () => {
+    const { layer_types: newer, ...older } = configOf('qwen2')
+    expect(newer).toEqual(['full_attention', 'sliding_attention'])
+    expect(older).toMatchObject({ use_sliding_window: true, max_window_layers: 1 })
+    const model = llamaDecoder(older)
+    await loadWeights(model, folderOf('qwen2'))
+    await expectRecorded(model, 'qwen2')
+    model.dispose()
   })
 
   it('the same from a file, an index, shards, a URL, a blob and tensors', async () => {
@@ -214,7 +225,7 @@ describe.skipIf(process.env.CHECKPOINTS_FOLDER !== undefined)('checkpoints', () 
   })
 })
 
-describe.skipIf(process.env.CHECKPOINTS_FOLDER !== undefined)('what is malformed is refused by name', () => {
+describe.skipIf(others)('what is malformed is refused by name', () => {
   const bytesOf = (header: object | string, data = 0): Uint8Array => {
     const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header))
     const bytes = new Uint8Array(8 + json.length + data)
