@@ -63,6 +63,7 @@ export default defineConfig({
             'coming-from-diffusers',
             'image-models',
             'signal-codec',
+            'loading-checkpoints',
           ],
         },
         ...families.map((family) => ({
