@@ -1,6 +1,7 @@
 import type { Decoder } from '../decoder/decoder.ts'
 import { SwiGlu } from '../decoder/feed-forward.ts'
-import { MixtureOfExperts } from '../decoder/mixture-of-experts.ts'
+import { BiasedSwiGlu } from '../feed-forwards/biased-swiglu.ts'
+import { MixtureOfExperts } from '../feed-forwards/mixture-of-experts.ts'
 import { GroupedProjection } from '../projections/grouped-projection.ts'
 import { LatentProjection } from '../projections/latent-projection.ts'
 import { SoftmaxAttention } from '../softmax-attention.ts'
@@ -68,7 +69,7 @@ function attentionTable(attention: unknown): Readonly<Record<string, string>> {
 }
 
 function feedForwardName(feedForward: unknown, inner: string): string | undefined {
-  if (feedForward instanceof SwiGlu) return renamed(swiGlu, inner)
+  if (feedForward instanceof SwiGlu || feedForward instanceof BiasedSwiGlu) return renamed(swiGlu, inner)
   if (!(feedForward instanceof MixtureOfExperts)) return undefined
   if (inner === 'router.weight') return 'gate.weight'
   if (inner === 'bias') return 'gate.e_score_correction_bias'

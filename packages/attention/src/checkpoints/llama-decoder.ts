@@ -2,6 +2,7 @@ import { integer, key as makeKey, type Key } from '@x/core-gpu'
 import * as v from 'valibot'
 import { type Decoder, decoder } from '../decoder/decoder.ts'
 import { SwiGlu } from '../decoder/feed-forward.ts'
+import { BiasedSwiGlu } from '../feed-forwards/biased-swiglu.ts'
 import { gqa } from '../projections/gqa/gqa.ts'
 import { commonConfig, type HuggingFaceConfig, readConfig, ropeOf } from './configuration.ts'
 
@@ -68,6 +69,9 @@ export function llamaDecoder(config: HuggingFaceConfig, { key = makeKey(0) }: Ch
         ...(read.sliding_window && isWindowed(layer) && { window: read.sliding_window }),
         key: own,
       }),
-    feedForward: (_, own) => new SwiGlu(dim, read.intermediate_size, own, { bias: kind === 'llama' && read.mlp_bias }),
+    feedForward: (_, own) =>
+      kind === 'llama' && read.mlp_bias
+        ? new BiasedSwiGlu(dim, read.intermediate_size, own)
+        : new SwiGlu(dim, read.intermediate_size, own),
   })
 }

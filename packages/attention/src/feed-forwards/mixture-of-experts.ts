@@ -13,7 +13,7 @@ import {
   stopGradient,
   variable,
 } from '@x/core-gpu'
-import { SwiGlu } from './feed-forward.ts'
+import { SwiGlu } from '../decoder/feed-forward.ts'
 
 export interface MixtureOfExpertsOptions {
   /** D */
