@@ -68,8 +68,8 @@ async function expectClose(got: tf.Tensor, wanted: tf.Tensor, tolerance = 2e-5):
   b.forEach((value, i) => expect(Math.abs(a[i]! - value)).toBeLessThan(tolerance * (1 + Math.abs(value))))
 }
 
-/** What must hold on every backend: a cache, generation and speculation say what one call says. */
-export function generationCases(names: readonly string[] = Object.keys(attentions)): void {
+/** What must hold on every backend: pieces through a cache say what one call says. */
+export function cachedDecoderCases(names: readonly string[] = Object.keys(attentions)): void {
   it.each(names)('%s: a cache in pieces gives what one call gives', async (name) => {
     const model = lively(name)
     const tokens = tf.tensor2d([[1, 4, 2, 8, 5, 7], [0, 3, 6, 9, 10, 2]], [2, 6], 'int32') // prettier-ignore
@@ -83,7 +83,10 @@ export function generationCases(names: readonly string[] = Object.keys(attention
     cache.dispose()
     model.dispose()
   })
+}
 
+/** What a decoder and what generates by it must do beside, on the current backend. */
+export function decoderCases(): void {
   it('generates greedily what a model without a cache would say', async () => {
     const model = lively()
     const made = await generate(model, prompts, { maxTokens: 4, temperature: 0, chunk: 2 })
@@ -117,10 +120,7 @@ export function generationCases(names: readonly string[] = Object.keys(attention
     model.dispose()
     other.dispose()
   })
-}
 
-/** What a decoder and what generates by it must do beside, on the current backend. */
-export function decoderCases(): void {
   it('samples the same for a key, and for a sequence in any company', async () => {
     const model = lively()
     const options = { maxTokens: 5, key: key(3) }

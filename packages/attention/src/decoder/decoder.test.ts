@@ -2,11 +2,11 @@ import * as tf from '@tensorflow/tfjs-core'
 import { key, useBackend } from '@x/core-gpu'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decoder, generate, mha, rope, speculate } from '../index.ts'
-import { decoderCases, generationCases } from './decoder.cases.ts'
+import { cachedDecoderCases, decoderCases } from './decoder.cases.ts'
 
 describe.each(['cpu', 'wasm'] as const)('decoder on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
-  generationCases()
+  cachedDecoderCases()
   decoderCases()
 })
 

@@ -1,6 +1,6 @@
 import { BackendError, type Device, useBackend } from '@x/core-gpu'
 import { describe } from 'vitest'
-import { generationCases } from './decoder.cases.ts'
+import { cachedDecoderCases } from './decoder.cases.ts'
 
 let device: Device | undefined
 let where: string
@@ -13,5 +13,5 @@ try {
 }
 
 describe.skipIf(!device)(`decoder on webgpu (${where})`, { timeout: 300_000 }, () => {
-  generationCases(['mla'])
+  cachedDecoderCases(['mla'])
 })

@@ -225,11 +225,12 @@ export async function checkScores(record: GoldenRecord): Promise<void> {
     await expectRecorded(record, 'o', attendScored(q, k, v, { ...scoring, scoreMod }, call).output).catch((error: Error) => {
       throw new Error(`${way}: ${error.message}`, { cause: error })
     })
+  if (expected['slopes'])
+    recordedValues(expected['slopes']).forEach((slope, s) => expect(alibiSlopes(q.shape[1])[s]).toBeCloseTo(slope, 9))
+  if (isSlow && !['gqa', 'window', 'sinks'].includes(record.group)) return
   const lengths = Array.from({ length: q.shape[0] }, () => S)
   const block = { slots: S, positions: 0, until: lengths, read: () => ({ k, v }) }
   await expectRecorded(record, 'o', attendScored(q, k, v, scoring, { ...call, stored: { block, lengths } }).output)
-  if (expected['slopes'])
-    recordedValues(expected['slopes']).forEach((slope, s) => expect(alibiSlopes(q.shape[1])[s]).toBeCloseTo(slope, 9))
 }
 
 /** Gradients of attention, by kernels and by plain operations. */

@@ -16,7 +16,9 @@ try {
 
 // The first step compiles every program, which takes a software driver its time.
 describe.skipIf(!device)(`image models on webgpu (${where})`, { timeout: 300_000 }, () => {
-  it.each(vqGanConformance())('$name', ({ run }) => run())
+  // Whatever depends on no backend is tried elsewhere: a software adapter is slow at all of it.
+  const own = vqGanConformance().filter(({ name }) => !/determined by|leaves no tensor|round trip/.test(name))
+  it.each(own)('$name', ({ run }) => run())
 
   it('take the same step as on the CPU', async () => {
     const step = async (backend: 'cpu' | 'webgpu'): Promise<Record<string, Float32Array>> => {
