@@ -46,7 +46,7 @@ const decoding = (method: string, metric: string): Series => ({
   task: 'attention/decode',
   method,
   metric,
-  params: { context: 8192 },
+  params: { context: 8192, heads: 16 },
 })
 
 const tiled = Object.fromEntries(

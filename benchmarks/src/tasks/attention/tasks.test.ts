@@ -54,13 +54,16 @@ describe('attention/cache', () => {
 
 describe('attention/decode', () => {
   it.each(Object.keys(decode.methods))('measures what it describes with %s', async (method) => {
-    const { metrics } = await run(decode, method, { context: 24 })
+    const { metrics } = await run(decode, method, { context: 24, heads: 4 })
     expect(Object.keys(metrics).sort()).toEqual(Object.keys(decode.metrics).sort())
     for (const samples of Object.values(metrics)) for (const value of samples) expect(value).toBeGreaterThan(0)
   })
 
   it('has a cache for MLA that is less than a twentieth of MHA’s', async () => {
-    const [mha, mla] = [await run(decode, 'mha', { context: 8 }), await run(decode, 'mla', { context: 8 })]
+    const [mha, mla] = [
+      await run(decode, 'mha', { context: 8, heads: 16 }),
+      await run(decode, 'mla', { context: 8, heads: 16 }),
+    ]
     expect(mha.metrics.cache![0]! / mla.metrics.cache![0]!).toBeGreaterThan(20)
   })
 })
@@ -76,13 +79,13 @@ describe('attention/memory', () => {
 it('tasks refuse what they do not know by name, and stop when told', async () => {
   await expect(run(cache, 'none', { model: 'deepseek-v2' })).rejects.toThrow(/^method: unknown "none"/)
   await expect(run(cache, 'mha', { model: 'none' })).rejects.toThrow(/^model: unknown "none"/)
-  await expect(run(decode, 'none', { context: 8 })).rejects.toThrow(/^method: unknown "none"/)
+  await expect(run(decode, 'none', { context: 8, heads: 4 })).rejects.toThrow(/^method: unknown "none"/)
   await expect(run(memory, 'none', { length: 8 })).rejects.toThrow(/^method: unknown "none"/)
   const stop = new AbortController()
   stop.abort(new Error('enough'))
   for (const [task, method, params] of [
     [cache, 'mha', { model: 'deepseek-v2' }],
-    [decode, 'mqa', { context: 8 }],
+    [decode, 'mqa', { context: 8, heads: 4 }],
     [memory, 'tiled', { length: 64 }],
   ] as const)
     // prettier-ignore

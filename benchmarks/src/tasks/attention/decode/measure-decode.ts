@@ -34,7 +34,7 @@ export async function measureDecode({ run, signal, progress }: TaskContext): Pro
   const context = Number(run.params.context)
   const [rounds, reruns] = run.quick ? [2, 1] : [12, context > 4096 ? 2 : 5]
   const [weightsKey, cacheKey, dataKey] = key(run.seed).split(3) as [Key, Key, Key]
-  const attention: Attention = makeAttention(run.method, weightsKey)
+  const attention: Attention = makeAttention(run.method, Number(run.params.heads), weightsKey)
   const cache = attention.createCache({ batch: 1, capacity: context + tokensOfRound })
   fill(cache, context, cacheKey)
   const token = dataKey.normal<tf.Rank.R3>([1, 1, dim])
