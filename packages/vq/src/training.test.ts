@@ -63,7 +63,9 @@ function batch(k: Key): { x: tf.Tensor } {
 describe.each(['cpu', 'wasm'] as const)('training on %s', (backend) => {
   beforeAll(async () => void (await useBackend(backend)))
 
-  it.each(Object.entries(quantizers))('an autoencoder learns with %s in its middle', async (_, make) => {
+  // Learning is tried on the quicker of them; a stopped run goes on to the same bits on both.
+  const learners = backend === 'wasm' ? Object.entries(quantizers) : []
+  it.each(learners)('an autoencoder learns with %s in its middle', async (_, make) => {
     const model = new Autoencoder(make(key(1)), key(2))
     const losses: number[] = []
     let tensors = 0
